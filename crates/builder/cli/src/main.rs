@@ -1,0 +1,3 @@
+//! The `liveos` command.
+
+fn main() {}

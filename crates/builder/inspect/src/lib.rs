@@ -1,0 +1,1 @@
+//! What operating system a tree holds.

@@ -1,0 +1,1 @@
+//! A tree to files that the boot loads.

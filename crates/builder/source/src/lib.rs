@@ -1,0 +1,1 @@
+//! Opens an input and answers with a tree.

@@ -1,0 +1,1 @@
+//! Starts media in QEMU.

@@ -1,0 +1,1 @@
+//! Machines, fixtures and the small test system.

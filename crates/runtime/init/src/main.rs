@@ -1,0 +1,3 @@
+//! `liveos-init`: the program in the initramfs.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The newc archives of an initramfs.
