@@ -1,0 +1,236 @@
+//! The media check's table: one digest for each chunk of the medium, so that the check stops at the first bad place.
+//!
+//! ```text
+//! liveos media check 1
+//! algorithm blake3
+//! chunk 1048576
+//! covered 734003200
+//! <64 hexadecimal digits, one line for each chunk>
+//! ```
+//!
+//! Chunk `n` is the bytes from `n * chunk` on, of the medium itself and not of a file on it; the last one ends at `covered` and may be
+//! short. The table lies on the medium behind what it covers ([`crate::media::CHECKSUMS`]). This module hashes nothing.
+
+use std::fmt::Write as _;
+
+use crate::Error;
+
+const WHAT: &str = "media check table";
+const HEADER: &str = "liveos media check 1";
+
+/// The length of a digest in bytes.
+pub const DIGEST_LEN: usize = 32;
+
+/// The chunk that the builder uses, in bytes: a bad place is told to within 4 MiB, and a table for 8 GiB has 130 KiB.
+pub const DEFAULT_CHUNK: u64 = 4 << 20;
+
+/// The largest chunk that is read, in bytes, as a reader holds one in memory. Larger ones are refused.
+pub const MAX_CHUNK: u64 = 64 << 20;
+
+/// The longest table that is read, in bytes: over 4 TiB of media in the default chunks. Longer ones are refused.
+pub const MAX_LEN: usize = 64 << 20;
+
+/// How a chunk is hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// BLAKE3 with its default 256-bit output and no key.
+    Blake3,
+}
+
+/// The media check's table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checksums {
+    /// How a chunk is hashed.
+    pub algorithm: Algorithm,
+    /// The length of every chunk but the last, in bytes: from 1 to [`MAX_CHUNK`].
+    pub chunk: u64,
+    /// How many bytes from the start of the medium are covered.
+    pub covered: u64,
+    /// The digest of each chunk in the medium's order: `covered / chunk`, rounded up, of them.
+    pub digests: Vec<[u8; DIGEST_LEN]>,
+}
+
+impl Checksums {
+    /// Reads what [`print`](Self::print) wrote.
+    ///
+    /// # Errors
+    ///
+    /// Names the line where the header, a name or a number is not as above, the algorithm is unknown, the chunk is 0 or over
+    /// [`MAX_CHUNK`], or a digest has not 64 hexadecimal digits; and where there are fewer or more digests than `covered` needs,
+    /// or the text is longer than [`MAX_LEN`].
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        if text.len() > MAX_LEN {
+            let message = format!("{} bytes, and at most {MAX_LEN} are read", text.len());
+            return Err(Error::whole(WHAT, message));
+        }
+        let mut lines = text.lines();
+        if lines.next() != Some(HEADER) {
+            return Err(Error::line(WHAT, 0, format!("does not say {HEADER:?}")));
+        }
+        let algorithm = match field(lines.next(), 1, "algorithm")? {
+            "blake3" => Algorithm::Blake3,
+            other => {
+                return Err(Error::line(
+                    WHAT,
+                    1,
+                    format!("the algorithm {other:?} is unknown"),
+                ));
+            }
+        };
+        let chunk = number(field(lines.next(), 2, "chunk")?, 2)?;
+        if chunk == 0 || chunk > MAX_CHUNK {
+            return Err(Error::line(
+                WHAT,
+                2,
+                format!("a chunk has 1 to {MAX_CHUNK} bytes"),
+            ));
+        }
+        let covered = number(field(lines.next(), 3, "covered")?, 3)?;
+        let digests = lines
+            .enumerate()
+            .map(|(index, line)| {
+                digest(line).ok_or_else(|| {
+                    Error::line(
+                        WHAT,
+                        index.saturating_add(4),
+                        "a digest has 64 hexadecimal digits",
+                    )
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let needed = covered.div_ceil(chunk);
+        if u64::try_from(digests.len()) != Ok(needed) {
+            let message = format!(
+                "{} digests, and {covered} bytes need {needed}",
+                digests.len()
+            );
+            return Err(Error::whole(WHAT, message));
+        }
+        Ok(Self {
+            algorithm,
+            chunk,
+            covered,
+            digests,
+        })
+    }
+
+    /// The table as text, which [`parse`](Self::parse) reads back to an equal value.
+    ///
+    /// Its length in bytes follows from `chunk` and `covered` alone, so that a writer can reserve the place before it has the digests.
+    #[must_use]
+    pub fn print(&self) -> String {
+        let Algorithm::Blake3 = self.algorithm;
+        let mut text = format!(
+            "{HEADER}\nalgorithm blake3\nchunk {}\ncovered {}\n",
+            self.chunk, self.covered
+        );
+        for digest in &self.digests {
+            for byte in digest {
+                // Writing to a string cannot fail.
+                let _ = write!(text, "{byte:02x}");
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Each chunk as (offset and length in bytes, digest), in the medium's order.
+    pub fn chunks(&self) -> impl Iterator<Item = (u64, u64, &[u8; DIGEST_LEN])> {
+        let (chunk, covered) = (self.chunk, self.covered);
+        self.digests.iter().zip(0u64..).map(move |(digest, index)| {
+            let offset = index.saturating_mul(chunk);
+            (offset, covered.saturating_sub(offset).min(chunk), digest)
+        })
+    }
+}
+
+fn field<'a>(line: Option<&'a str>, index: usize, name: &str) -> Result<&'a str, Error> {
+    line.and_then(|line| line.strip_prefix(name)?.strip_prefix(' '))
+        .ok_or_else(|| Error::line(WHAT, index, format!("does not say {name}")))
+}
+
+fn number(value: &str, index: usize) -> Result<u64, Error> {
+    value
+        .parse()
+        .ok()
+        .filter(|_| value.bytes().all(|b| b.is_ascii_digit()))
+        .ok_or_else(|| Error::line(WHAT, index, format!("{value:?} is not a number of bytes")))
+}
+
+fn digest(line: &str) -> Option<[u8; DIGEST_LEN]> {
+    let nibble = |b: u8| {
+        char::from(b)
+            .to_digit(16)
+            .and_then(|d| u8::try_from(d).ok())
+    };
+    let (pairs, rest) = line.as_bytes().as_chunks::<2>();
+    let mut digest = [0; DIGEST_LEN];
+    if pairs.len() != DIGEST_LEN || !rest.is_empty() {
+        return None;
+    }
+    for (byte, [high, low]) in digest.iter_mut().zip(pairs) {
+        *byte = nibble(*high)?.checked_shl(4)? | nibble(*low)?;
+    }
+    Some(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Checksums {
+        Checksums {
+            algorithm: Algorithm::Blake3,
+            chunk: 1000,
+            covered: 2500,
+            digests: vec![[0; 32], [0xab; 32], [0xff; 32]],
+        }
+    }
+
+    #[test]
+    fn what_is_printed_reads_back_equal() {
+        assert_eq!(Checksums::parse(&table().print()).unwrap(), table());
+    }
+
+    #[test]
+    fn the_chunks_cover_the_medium_without_a_gap() {
+        let chunks: Vec<_> = table().chunks().map(|(at, len, _)| (at, len)).collect();
+        assert_eq!(chunks, [(0, 1000), (1000, 1000), (2000, 500)]);
+    }
+
+    #[test]
+    fn damaged_tables_are_refused() {
+        let good = table().print();
+        let zeros = "0".repeat(64);
+        for (from, to) in [
+            ("check 1", "check 2"),
+            ("blake3", "md5"),
+            ("chunk 1000", "chunk 0"),
+            ("chunk 1000", "chunk +1000"),
+            ("chunk 1000", "chunk 67108865"),
+            ("chunk 1000", "chunk 1001x"),
+            ("covered 2500", "covered 3001"),
+            ("covered 2500", "covered 2000"),
+            ("covered 2500", "covered 99999999999999999999"),
+            ("covered 2500", "coverd 2500"),
+            ("abab", "abxb"),
+            ("abab", "aba"),
+            (&zeros, ""),
+        ] {
+            let bad = good.replacen(from, to, 1);
+            assert_ne!(bad, good);
+            assert!(Checksums::parse(&bad).is_err(), "{from} -> {to}");
+        }
+        for cut in 0..good.len() - 1 {
+            assert!(Checksums::parse(&good[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn the_length_does_not_depend_on_the_digests() {
+        let mut other = table();
+        other.digests = vec![[7; 32]; 3];
+        assert_eq!(other.print().len(), table().print().len());
+    }
+}

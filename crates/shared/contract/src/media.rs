@@ -1,0 +1,126 @@
+//! Where things lie: on the media, in the initramfs, and in the running system.
+//!
+//! Paths on the media are relative to its root and have no leading slash; paths in the initramfs and in the running system are
+//! absolute.
+
+/// The volume identifier of media where the recipe says nothing. Programs of other projects look for this one by default.
+pub const DEFAULT_VOLUME_ID: &str = "CDROM";
+
+/// The folder on the media that holds what the runtime needs. Given to the runtime as `rd.live.dir=`, whose default in other
+/// programs is [`CLASSIC_DIR`].
+pub const DIR: &str = "liveos";
+/// The folder where dracut's live modules look when `rd.live.dir=` is not given.
+pub const CLASSIC_DIR: &str = "LiveOS";
+/// The root file system image's name in [`DIR`]. Given to the runtime as `rd.live.squashimg=`.
+pub const ROOT_IMAGE_NAME: &str = "rootfs.img";
+/// The name where dracut's live modules look when `rd.live.squashimg=` is not given.
+pub const CLASSIC_IMAGE_NAME: &str = "squashfs.img";
+/// The root file system image on the media.
+pub const ROOT_IMAGE: &str = "liveos/rootfs.img";
+/// The media check's table on the media (see [`crate::checksums`]).
+pub const CHECKSUMS: &str = "liveos/checksums";
+/// The media check's table in the folder that `rd.live.dir=` names.
+pub const CHECKSUMS_NAME: &str = "checksums";
+
+/// The folder of kernels and initramfs on the media.
+pub const BOOT_DIR: &str = "boot";
+/// The GRUB folder on the media for images that use `/boot/grub2`.
+pub const GRUB2_DIR: &str = "boot/grub2";
+/// The GRUB folder on the media for images that use `/boot/grub`.
+pub const GRUB_DIR: &str = "boot/grub";
+/// GRUB's configuration in either GRUB folder.
+pub const GRUB_CONFIG_NAME: &str = "grub.cfg";
+/// The El Torito image for UEFI in either GRUB folder: a FAT file system that is the ESP too.
+pub const EFI_IMAGE_NAME: &str = "efiboot.img";
+/// The El Torito image for BIOS in either GRUB folder.
+pub const BIOS_IMAGE_NAME: &str = "i386-pc/eltorito.img";
+/// The removable-media folder, on the ISO and in the ESP.
+pub const EFI_BOOT_DIR: &str = "EFI/BOOT";
+/// The first EFI program that x86-64 firmware starts from removable media.
+pub const EFI_BOOT_X64: &str = "EFI/BOOT/BOOTX64.EFI";
+/// What shim starts.
+pub const EFI_GRUB_X64: &str = "EFI/BOOT/grubx64.efi";
+
+/// A kernel's path on the media.
+#[must_use]
+pub fn kernel(version: &str) -> String {
+    format!("{BOOT_DIR}/vmlinuz-{version}")
+}
+
+/// The path on the media of a kernel's initramfs.
+#[must_use]
+pub fn initramfs(version: &str) -> String {
+    format!("{BOOT_DIR}/initramfs-{version}.img")
+}
+
+/// The program that the kernel starts in the initramfs: `liveos-init`.
+pub const INIT: &str = "/init";
+/// The module index in the initramfs (see [`crate::module_index`]).
+pub const MODULE_INDEX: &str = "/lib/liveos/modules.index";
+/// The folder of kernel modules in the initramfs.
+pub const MODULES_DIR: &str = "/lib/modules";
+/// The folder of firmware in the initramfs, where the kernel looks for it.
+pub const FIRMWARE_DIR: &str = "/lib/firmware";
+/// What says in the initramfs that this is one.
+pub const INITRD_RELEASE: &str = "/etc/initrd-release";
+/// Files of the initramfs whose lines come before the kernel's command line, in the order of their names.
+pub const CMDLINE_DROP_INS: &str = "/etc/cmdline.d";
+/// A file of the initramfs whose lines come after [`CMDLINE_DROP_INS`] and before the kernel's command line.
+pub const CMDLINE_FILE: &str = "/etc/cmdline";
+/// Where the runtime assembles the new root.
+pub const NEW_ROOT: &str = "/sysroot";
+
+/// The folder in the running system that survives until power-off and holds the media's mounts.
+pub const RUN_INITRAMFS: &str = "/run/initramfs";
+/// A symbolic link to the device (or file) that is the live medium.
+pub const LIVE_DEVICE: &str = "/run/initramfs/livedev";
+/// Where the live medium is mounted.
+pub const LIVE_MOUNT: &str = "/run/initramfs/live";
+/// Where the root file system image is mounted.
+pub const IMAGE_MOUNT: &str = "/run/initramfs/squashfs";
+/// The copy of the root file system image in RAM.
+pub const RAM_IMAGE: &str = "/run/initramfs/squashed.img";
+/// The tmpfs whose size is the writable layer's.
+pub const OVERLAY_MOUNT: &str = "/run/initramfs/overlay";
+/// The writable layer's upper folder (a symbolic link to it).
+pub const UPPER: &str = "/run/overlayfs";
+/// The writable layer's work folder (a symbolic link to it).
+pub const WORK: &str = "/run/ovlwork";
+/// The root file system without the writable layer.
+pub const LOWER: &str = "/run/rootfsbase";
+/// The mount source's name of the overlay, by which programs recognise a live system.
+pub const OVERLAY_SOURCE: &str = "LiveOS_rootfs";
+/// The program that systemd starts last: it releases the media and powers off.
+pub const SHUTDOWN: &str = "/run/initramfs/shutdown";
+/// What the runtime did, or why it stopped, as JSON.
+pub const REPORT: &str = "/run/liveos/report.json";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn composed_paths_agree_with_their_parts() {
+        assert_eq!(ROOT_IMAGE, format!("{DIR}/{ROOT_IMAGE_NAME}"));
+        assert_eq!(CHECKSUMS, format!("{DIR}/{CHECKSUMS_NAME}"));
+        for path in [
+            LIVE_MOUNT,
+            LIVE_DEVICE,
+            IMAGE_MOUNT,
+            RAM_IMAGE,
+            OVERLAY_MOUNT,
+            SHUTDOWN,
+        ] {
+            assert!(path.starts_with(RUN_INITRAMFS));
+        }
+        for path in [EFI_BOOT_X64, EFI_GRUB_X64] {
+            assert!(path.starts_with(EFI_BOOT_DIR));
+        }
+    }
+
+    #[test]
+    fn kernels_are_named_by_their_version() {
+        assert_eq!(kernel("6.1"), "boot/vmlinuz-6.1");
+        assert_eq!(initramfs("6.1"), "boot/initramfs-6.1.img");
+    }
+}

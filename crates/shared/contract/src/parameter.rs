@@ -1,0 +1,277 @@
+//! Every name on the kernel command line that liveos knows, once: its type, whose it is, its default, what we do with it.
+//!
+//! Names match byte for byte: `-` and `_` are different (as in dracut's `getarg`, versions 055 to 111).
+
+/// What a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// False for exactly `0`, `no` and `off`; anything else is true, also the name alone, and also `false`.
+    Boolean,
+    /// A string.
+    Text,
+    /// A whole number of seconds.
+    Seconds,
+    /// A whole number of mebibytes.
+    Mebibytes,
+    /// A size as tmpfs takes it (`50%`, `2g`), or a whole number of mebibytes.
+    Size,
+    /// May be there several times; values in order, and commas separate values too.
+    List,
+    /// A boolean or a place, by its text (see each parameter).
+    BooleanOrText,
+}
+
+/// Where a name comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// The kernel's own, or every init's.
+    Kernel,
+    /// dracut's core.
+    Dracut,
+    /// dracut's modules `dmsquash-live`, `overlayfs` and their relatives.
+    DmsquashLive,
+}
+
+/// What the runtime does with a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Does what it says.
+    Honoured,
+    /// Understood and not done: named on the console, and the boot goes on.
+    Ignored,
+    /// Understood, and the boot cannot be what was asked for without it: stops.
+    Refused,
+    /// Has nothing to do: what it asks for is so anyway.
+    Moot,
+}
+
+/// One parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// The name, without `=`.
+    pub name: &'static str,
+    /// What its value is.
+    pub kind: Kind,
+    /// Where the name comes from.
+    pub dialect: Dialect,
+    /// What holds when it is not given, as text; empty where that is nothing.
+    pub default: &'static str,
+    /// What the runtime does with it.
+    pub standing: Standing,
+    /// One line of help.
+    pub help: &'static str,
+}
+
+/// `root=`: where the live system is.
+pub const ROOT: &str = "root";
+/// `rd.live.image`: what `root=` names is a live medium, also without `live:`.
+pub const LIVE_IMAGE: &str = "rd.live.image";
+/// `rd.live.dir=`: the folder on the medium.
+pub const LIVE_DIR: &str = "rd.live.dir";
+/// `rd.live.squashimg=`: the root file system image's name in that folder.
+pub const LIVE_SQUASHIMG: &str = "rd.live.squashimg";
+/// `rd.live.ram`: copy the root file system image to RAM and release the medium.
+pub const LIVE_RAM: &str = "rd.live.ram";
+/// `rd.live.check`: verify the medium before it is used.
+pub const LIVE_CHECK: &str = "rd.live.check";
+/// `rd.live.debug`: dracut's name for a trace of the live set-up.
+pub const LIVE_DEBUG: &str = "rd.live.debug";
+/// `rd.overlay`: an overlay, and where its upper layer is.
+pub const OVERLAY: &str = "rd.overlay";
+/// `rd.live.overlay=`: the older name for where the upper layer is.
+pub const LIVE_OVERLAY: &str = "rd.live.overlay";
+/// `rd.live.overlay.overlayfs`: the older name for "use overlayfs".
+pub const LIVE_OVERLAYFS: &str = "rd.live.overlay.overlayfs";
+/// `rd.live.overlay.size=`: how much may be written.
+pub const LIVE_OVERLAY_SIZE: &str = "rd.live.overlay.size";
+/// `rd.live.overlay.thin`: device-mapper's way to a writable layer.
+pub const LIVE_OVERLAY_THIN: &str = "rd.live.overlay.thin";
+/// `rd.live.overlay.nouserconfirmprompt`: no question before a temporary overlay.
+pub const LIVE_OVERLAY_NO_PROMPT: &str = "rd.live.overlay.nouserconfirmprompt";
+/// `rd.minmem=`: how much memory must be left after a copy to RAM.
+pub const MINMEM: &str = "rd.minmem";
+/// `init=`: the program to start in the new root.
+pub const INIT: &str = "init";
+/// `rd.timeout=`: how long to wait for a device.
+pub const TIMEOUT: &str = "rd.timeout";
+/// `rd.retry=`: how long to try to find the root.
+pub const RETRY: &str = "rd.retry";
+/// `rootdelay=`: how long to try to find the root, as other initramfs programs name it.
+pub const ROOT_DELAY: &str = "rootdelay";
+/// `rd.shell`: a shell when the boot stops.
+pub const SHELL: &str = "rd.shell";
+/// `rd.break`: stop before a stage and start a shell.
+pub const BREAK: &str = "rd.break";
+/// `rd.emergency=`: what happens when the boot stops.
+pub const EMERGENCY: &str = "rd.emergency";
+/// `rd.debug`: tell everything.
+pub const DEBUG: &str = "rd.debug";
+/// `rd.info`: tell the steps although `quiet` is given.
+pub const INFO: &str = "rd.info";
+/// `quiet`: tell warnings and faults only.
+pub const QUIET: &str = "quiet";
+/// `rd.driver.pre=`: modules to load first.
+pub const DRIVER_PRE: &str = "rd.driver.pre";
+/// `rd.driver.post=`: modules to load after those that devices asked for.
+pub const DRIVER_POST: &str = "rd.driver.post";
+/// `rd.driver.blacklist=`: modules that no device may ask for.
+pub const DRIVER_BLACKLIST: &str = "rd.driver.blacklist";
+/// `modprobe.blacklist=`: the same, as everything outside an initramfs names it.
+pub const MODPROBE_BLACKLIST: &str = "modprobe.blacklist";
+/// `rw`: the system's root is writable.
+pub const READ_WRITE: &str = "rw";
+/// `ro`: the kernel starts with a read-only root.
+pub const READ_ONLY: &str = "ro";
+
+use Dialect::{DmsquashLive, Dracut, Kernel};
+use Kind::{Boolean, BooleanOrText, List, Mebibytes, Seconds, Size, Text};
+use Standing::{Honoured, Ignored, Moot, Refused};
+
+const fn row(
+    (name, kind, dialect): (&'static str, Kind, Dialect),
+    default: &'static str,
+    standing: Standing,
+    help: &'static str,
+) -> Parameter {
+    Parameter {
+        name,
+        kind,
+        dialect,
+        default,
+        standing,
+        help,
+    }
+}
+
+/// Every parameter.
+#[rustfmt::skip]
+pub const ALL: &[Parameter] = &[
+    row((ROOT, Text, Kernel), "", Honoured, "live:LABEL=, UUID=, PARTLABEL=, PARTUUID=, CDLABEL= or live:/dev/...: the live medium"),
+    row((LIVE_IMAGE, Boolean, DmsquashLive), "0", Honoured, "what root= names is a live medium, also without live:"),
+    row((LIVE_DIR, Text, DmsquashLive), "LiveOS", Honoured, "the folder on the medium that holds the root file system image"),
+    row((LIVE_SQUASHIMG, Text, DmsquashLive), "squashfs.img", Honoured, "the root file system image's name in that folder"),
+    row((LIVE_RAM, Boolean, DmsquashLive), "0", Honoured, "copy the root file system image to RAM and release the medium"),
+    row((LIVE_CHECK, Boolean, DmsquashLive), "0", Honoured, "verify the whole medium before it is used"),
+    row((LIVE_DEBUG, Boolean, DmsquashLive), "0", Honoured, "tell everything (as rd.debug)"),
+    row((LIVE_OVERLAY_SIZE, Size, DmsquashLive), "50%", Honoured, "how much may be written: mebibytes, or a size as tmpfs takes it"),
+    row((OVERLAY, BooleanOrText, DmsquashLive), "1", Honoured, "an overlay; a place for it (persistence) is not honoured yet"),
+    row((LIVE_OVERLAY, BooleanOrText, DmsquashLive), "", Honoured, "the older name for the overlay's place"),
+    row((LIVE_OVERLAYFS, Boolean, DmsquashLive), "1", Moot, "overlayfs is what is always used"),
+    row((LIVE_OVERLAY_THIN, Boolean, DmsquashLive), "0", Moot, "overlayfs is what is always used"),
+    row((LIVE_OVERLAY_NO_PROMPT, Boolean, DmsquashLive), "1", Moot, "nothing is ever asked"),
+    row(("rd.live.overlay.cowfs", Text, DmsquashLive), "", Ignored, "the file system of a persistence partition"),
+    row(("rd.overlay.reset", Boolean, DmsquashLive), "0", Ignored, "empty the persistent layer"),
+    row(("rd.live.overlay.reset", Boolean, DmsquashLive), "0", Ignored, "empty the persistent layer"),
+    row(("rd.overlay.readonly", Boolean, DmsquashLive), "0", Ignored, "do not write to the persistent layer"),
+    row(("rd.live.overlay.readonly", Boolean, DmsquashLive), "0", Ignored, "do not write to the persistent layer"),
+    row(("rd.live.overlayfs.readonly", Boolean, DmsquashLive), "0", Ignored, "do not write to the persistent layer"),
+    row(("rd.overlay.crypt", Text, DmsquashLive), "", Refused, "an encrypted overlay"),
+    row(("rd.writable.fsimg", Boolean, DmsquashLive), "0", Ignored, "a writable copy of the root file system image in RAM"),
+    row(("iso-scan/filename", Text, DmsquashLive), "", Refused, "the live medium is a file on another file system"),
+    row((MINMEM, Mebibytes, DmsquashLive), "256", Honoured, "how much memory must be left after a copy to RAM"),
+    row((INIT, Text, Kernel), "/sbin/init", Honoured, "the program to start in the new root"),
+    row((TIMEOUT, Seconds, Dracut), "180", Honoured, "how long to wait for the medium; 0 or less waits without end"),
+    row((RETRY, Seconds, Dracut), "180", Honoured, "how long to wait for the medium, where rd.timeout= is not given"),
+    row((ROOT_DELAY, Seconds, Kernel), "", Honoured, "how long to wait for the medium, where neither of these is given"),
+    row((SHELL, Boolean, Dracut), "0", Honoured, "a shell when the boot stops"),
+    row((BREAK, Text, Dracut), "", Honoured, "a shell before a stage: cmdline, pre-mount, mount, pre-pivot (the default)"),
+    row((EMERGENCY, Text, Dracut), "", Honoured, "reboot, poweroff or halt when the boot stops"),
+    row((DEBUG, Boolean, Dracut), "0", Honoured, "tell everything"),
+    row((INFO, Boolean, Dracut), "0", Honoured, "tell the steps although quiet is given"),
+    row((QUIET, Boolean, Kernel), "0", Honoured, "tell warnings and faults only"),
+    row((DRIVER_PRE, List, Dracut), "", Honoured, "modules to load before any device asks"),
+    row((DRIVER_POST, List, Dracut), "", Honoured, "modules to load after those that devices asked for"),
+    row((DRIVER_BLACKLIST, List, Dracut), "", Honoured, "modules that no device may ask for"),
+    row((MODPROBE_BLACKLIST, List, Kernel), "", Honoured, "modules that no device may ask for"),
+    row((READ_WRITE, Boolean, Kernel), "1", Moot, "the root of a live system is writable"),
+    row((READ_ONLY, Boolean, Kernel), "0", Moot, "the root of a live system is writable"),
+    row(("rootflags", Text, Kernel), "", Ignored, "mount options of the root"),
+    row(("rootfstype", Text, Kernel), "", Moot, "the file system is known by its content"),
+    row(("live.updates", Text, DmsquashLive), "", Refused, "files from the network on top of the root"),
+    row(("roothash", Text, Kernel), "", Refused, "the verity root hash that the root must have"),
+    row(("usrhash", Text, Kernel), "", Refused, "the verity root hash that /usr must have"),
+];
+
+/// The parameter of this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Parameter> {
+    ALL.iter().find(|parameter| parameter.name == name)
+}
+
+/// Whether the builder sets this name on media, or takes it away: an image's own value must not stay beside the media's.
+///
+/// That is every name of `dmsquash-live` and its relatives, and what says where an installed system's root is.
+#[must_use]
+pub fn is_managed(name: &str) -> bool {
+    const ROOT_OF_AN_INSTALLED_SYSTEM: &[&str] = &[
+        ROOT,
+        "rootflags",
+        "rootfstype",
+        "resume",
+        "resume_offset",
+        "roothash",
+        "usrhash",
+        "ostree",
+        "rd.luks.uuid",
+        "rd.luks.name",
+        "rd.lvm.lv",
+        "rd.lvm.vg",
+        "rd.md.uuid",
+        "BOOT_IMAGE",
+        "initrd",
+    ];
+    ROOT_OF_AN_INSTALLED_SYSTEM.contains(&name)
+        || name.starts_with("rd.live.")
+        || name == OVERLAY
+        || name.starts_with("rd.overlay.")
+        || find(name).is_some_and(|p| p.dialect == DmsquashLive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_there_once_with_a_line_of_help() {
+        for (index, parameter) in ALL.iter().enumerate() {
+            assert_eq!(find(parameter.name), Some(parameter));
+            assert!(ALL[index + 1..].iter().all(|p| p.name != parameter.name));
+            assert!(!parameter.help.is_empty() && !parameter.help.contains('\n'));
+            assert!(!parameter.name.contains(['=', ' ', '"']));
+        }
+        assert_eq!(find("rd.live-image"), None);
+    }
+
+    #[test]
+    fn the_builder_replaces_where_the_root_is_and_keeps_the_rest() {
+        for name in [
+            "root",
+            "rd.live.image",
+            "rd.live.azldownloader",
+            "rd.overlay",
+            "resume",
+            "iso-scan/filename",
+        ] {
+            assert!(is_managed(name), "{name}");
+        }
+        for name in [
+            "console",
+            "quiet",
+            "ro",
+            "rd.shell",
+            "selinux",
+            "systemd.unit",
+        ] {
+            assert!(!is_managed(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_of_the_live_layout_are_the_classical_ones() {
+        assert_eq!(find(LIVE_DIR).unwrap().default, crate::media::CLASSIC_DIR);
+        assert_eq!(
+            find(LIVE_SQUASHIMG).unwrap().default,
+            crate::media::CLASSIC_IMAGE_NAME
+        );
+    }
+}
