@@ -1,1 +1,9 @@
-//! Boot loader configuration as data.
+//! Boot loader configuration as data, and the boot loaders' own files where they have to be put together.
+//!
+//! * [`bios`]: what a BIOS starts: GRUB's core image, made from its module folder.
+//!
+//! Nothing here starts a program, and nothing is modified that carries a signature. Every input is hostile: module folders and
+//! configuration come from the image.
+#![forbid(unsafe_code)]
+
+pub mod bios;

@@ -1,0 +1,26 @@
+//! The reference tools of the tests, and GRUB's files on this machine.
+
+use std::path::Path;
+
+use block::Result;
+
+/// GRUB's module folder of this machine.
+pub(crate) const FOLDER: &str = "/usr/lib/grub/i386-pc";
+
+/// Whether a reference tool is there; where it must be and is not, the test fails.
+#[expect(clippy::print_stderr, reason = "says what was not tested")]
+pub(crate) fn need(tool: &str) -> bool {
+    let found = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(tool).exists()))
+        || Path::new(tool).exists();
+    if !found {
+        assert!(std::env::var_os("CI").is_none(), "{tool} is missing");
+        eprintln!("SKIPPED: needs {tool}");
+    }
+    found
+}
+
+/// The files of that folder.
+pub(crate) fn system_files(name: &str) -> Result<Option<Vec<u8>>> {
+    Ok(std::fs::read(Path::new(FOLDER).join(name)).ok())
+}
