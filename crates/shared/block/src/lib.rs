@@ -17,8 +17,10 @@
 
 mod content;
 mod error;
+mod field;
 mod file;
 mod memory;
+pub mod partition;
 mod read;
 mod window;
 

@@ -1,0 +1,13 @@
+//! Partition tables: GPT and MBR, read from any disk and made for media.
+//!
+//! * [`Table::read`] answers with the partitions of a disk, numbered and identified as Linux and `blkid` do it.
+//! * [`gpt::Layout`] and [`mbr::Record`] make the bytes of a table; they touch no disk.
+
+pub mod gpt;
+mod gpt_read;
+mod guid;
+pub mod mbr;
+mod table;
+
+pub use guid::Guid;
+pub use table::{Partition, PartitionType, Scheme, Table, Warning};
