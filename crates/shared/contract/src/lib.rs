@@ -2,6 +2,10 @@
 //!
 //! * [`media`]: where things lie on the media, in the initramfs and in the running system.
 //! * [`parameter`]: every name on the kernel command line that liveos knows.
+//! * [`cmdline`]: the kernel command line, read and written.
+//! * [`request`]: what a command line asks the runtime for.
+//! * [`label`]: how a command line names a label.
+//! * [`failure`]: why a boot stops, and what to do.
 //! * [`module_index`]: the kernel modules of an initramfs, and which device asks for which.
 //! * [`checksums`]: the media check's table.
 //!
@@ -17,9 +21,13 @@
 )]
 
 pub mod checksums;
+pub mod cmdline;
 mod error;
+pub mod failure;
+pub mod label;
 pub mod media;
 pub mod module_index;
 pub mod parameter;
+pub mod request;
 
 pub use error::Error;

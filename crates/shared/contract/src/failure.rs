@@ -1,0 +1,155 @@
+//! Why a boot stops: one code for each reason, with what a person can do.
+//!
+//! A code is an interface: it stays the same for the same reason, and is never used again for another one. The console shows the code, the
+//! stage, the cause (which is text of the moment and not here) and the advice; the report in [`crate::media::REPORT`] has the same.
+
+/// A part of the boot, in boot order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// The kernel's file systems, the console, the command line.
+    Start,
+    /// The search for the medium.
+    Find,
+    /// The media check.
+    Verify,
+    /// The medium and the root file system image become a read-only root.
+    Base,
+    /// The writable layer on top.
+    Overlay,
+    /// The change into the new root.
+    Switch,
+}
+
+impl Stage {
+    /// The word for it on the console and in the report.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Find => "find the medium",
+            Self::Verify => "verify the medium",
+            Self::Base => "open the root file system image",
+            Self::Overlay => "add the writable layer",
+            Self::Switch => "start the system",
+        }
+    }
+}
+
+/// One reason to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// `L`, the stage's two digits and two of its own: `L0201`.
+    pub code: &'static str,
+    /// Where it arises.
+    pub stage: Stage,
+    /// What happened, in a few words.
+    pub title: &'static str,
+    /// What to do, one line.
+    pub advice: &'static str,
+}
+
+/// A boot that stops: why, and what was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The reason.
+    pub code: Code,
+    /// What was seen at the moment, one line, in lower case and without a full stop.
+    pub cause: String,
+}
+
+impl Failure {
+    /// A failure for the reason `code`.
+    pub fn new(code: Code, cause: impl Into<String>) -> Self {
+        Self {
+            code,
+            cause: cause.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}: {}", self.code.code, self.code.title, self.cause)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+macro_rules! codes {
+    ($($name:ident = $code:literal, $stage:ident, $title:literal, $advice:literal;)*) => {
+        $(#[doc = concat!("`", $code, "`: ", $title, ".")]
+        pub const $name: Code = Code { code: $code, stage: Stage::$stage, title: $title, advice: $advice };)*
+        /// Every code, in order.
+        pub const ALL: &[Code] = &[$($name),*];
+    };
+}
+
+codes! {
+    NO_KERNEL_FILE_SYSTEMS = "L0001", Start, "a file system of the kernel cannot be mounted",
+        "use a kernel with proc, sysfs, devtmpfs and tmpfs";
+    INTERNAL = "L0002", Start, "liveos-init itself is at fault",
+        "report this with the lines above";
+    NO_LIVE_ROOT = "L0101", Start, "the command line names no live medium",
+        "add root=live:LABEL=<volume identifier> to the kernel command line";
+    ROOT_UNKNOWN = "L0102", Start, "root=live: in a form that is not understood",
+        "use live:LABEL=, UUID=, PARTLABEL=, PARTUUID=, CDLABEL= or live:/dev/<device>";
+    NOT_SUPPORTED = "L0103", Start, "the command line asks for something that cannot be done yet",
+        "take the parameter away, or use an initramfs made by dracut";
+    MODULE_INDEX = "L0104", Start, "the list of kernel modules in the initramfs is damaged",
+        "build the media again";
+    MEDIUM_NOT_FOUND = "L0201", Find, "the medium did not appear",
+        "check that the medium is plugged in and that root= names its label; rd.timeout= sets how long to wait";
+    MEDIUM_MOUNT = "L0202", Find, "the medium cannot be mounted",
+        "try another drive or port, or write the medium again";
+    NO_CHECKSUMS = "L0301", Verify, "a media check was asked for, and the medium has no table for it",
+        "boot without rd.live.check, or build the media with checksums";
+    CHECKSUMS_DAMAGED = "L0302", Verify, "the media check's table is damaged",
+        "write the medium again";
+    MEDIUM_DAMAGED = "L0303", Verify, "the medium is not what was built",
+        "write the medium again, or use another one; do not use this one";
+    MEDIUM_UNREADABLE = "L0304", Verify, "the medium cannot be read",
+        "try another drive or port, or write the medium again";
+    NO_ROOT_IMAGE = "L0401", Base, "there is no root file system image on the medium",
+        "check rd.live.dir= and rd.live.squashimg= against what is on the medium";
+    ROOT_IMAGE_UNKNOWN = "L0402", Base, "the root file system image is neither squashfs nor EROFS",
+        "build the media again";
+    ROOT_IMAGE_MOUNT = "L0403", Base, "the root file system image cannot be mounted",
+        "check that the kernel has this file system and its compression; write the medium again if it does";
+    NOT_A_ROOT = "L0404", Base, "the root file system image holds no operating system",
+        "build the media again";
+    NOT_ENOUGH_MEMORY = "L0405", Base, "not enough memory for a copy of the root file system image",
+        "boot without rd.live.ram, or with more memory";
+    COPY_TO_RAM = "L0406", Base, "the root file system image cannot be copied to memory",
+        "boot without rd.live.ram, or write the medium again";
+    OVERLAY_SPACE = "L0501", Overlay, "there is no place for the writable layer",
+        "check rd.live.overlay.size=";
+    OVERLAY_MOUNT = "L0502", Overlay, "the overlay cannot be mounted",
+        "use a kernel with overlayfs";
+    NO_INIT = "L0601", Switch, "the new root has no init program",
+        "check init= on the kernel command line";
+    SWITCH_ROOT = "L0602", Switch, "the change into the new root was refused",
+        "report this with the lines above";
+    INIT_DOES_NOT_START = "L0603", Switch, "the init program does not start",
+        "check that it is a program for this machine";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_in_order_and_none_is_there_twice() {
+        assert!(ALL.is_sorted_by(|a, b| a.code < b.code));
+        assert!(ALL.is_sorted_by_key(|code| code.stage));
+    }
+
+    #[test]
+    fn texts_are_single_lines_without_a_full_stop() {
+        for code in ALL {
+            assert!(code.code.len() == 5 && code.code.starts_with('L'));
+            for text in [code.title, code.advice, code.stage.name()] {
+                assert!(!text.contains('\n') && !text.ends_with('.') && !text.is_empty());
+            }
+        }
+    }
+}

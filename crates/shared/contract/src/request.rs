@@ -1,0 +1,384 @@
+//! What a kernel command line asks the runtime for: the dialect of dracut's `dmsquash-live`, as a value.
+//!
+//! Known differences from dracut, each on purpose: `rd.live.check=0` is no check (dracut starts one), nothing ever asks the user,
+//! OverlayFS is always what makes the root writable, a label counts in its plain and in udev's escaped form, and UUIDs compare
+//! without regard to case.
+
+use std::time::Duration;
+
+use crate::cmdline::{Argument, Cmdline};
+use crate::failure::{Failure, NOT_SUPPORTED, ROOT_UNKNOWN, Stage};
+use crate::parameter::{self as name, Kind, Parameter, Standing};
+use crate::{label, media};
+
+/// How long the medium is waited for where nothing else is said: dracut's `rd.retry` has the same default.
+pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(180);
+
+/// The size of the writable layer where nothing is said, as tmpfs takes it.
+pub const DEFAULT_OVERLAY_SIZE: &str = "50%";
+
+/// How much memory must be left after a copy to RAM where nothing is said, in MiB. (dracut keeps 1024 of the whole memory,
+/// not of what is free.)
+pub const DEFAULT_MIN_MEMORY_MIB: u64 = 256;
+
+/// What names the live medium.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// The label of a file system, or a volume identifier, as [`label::matches`] compares it.
+    Label(String),
+    /// The UUID of a file system as `blkid` prints it, without regard to case.
+    Uuid(String),
+    /// The name of a GPT partition, as [`label::matches`] compares it.
+    PartLabel(String),
+    /// The UUID of a partition as `blkid` prints it, without regard to case.
+    PartUuid(String),
+    /// A block device's name under `/dev`: `sda1`.
+    Device(String),
+}
+
+/// What to do before each stage, and when the boot stops. Every command line has one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Start a shell when the boot stops.
+    pub shell: bool,
+    /// What happens when the boot stops (after the shell, if there is one); `None` waits.
+    pub emergency: Option<Emergency>,
+    /// Start a shell before this stage.
+    pub break_before: Option<Stage>,
+    /// How much is told.
+    pub verbosity: Verbosity,
+}
+
+/// What happens when the boot stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emergency {
+    /// The machine starts again.
+    Reboot,
+    /// The machine powers off.
+    PowerOff,
+    /// The machine halts.
+    Halt,
+}
+
+/// How much is told on the console.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Warnings and failures.
+    Quiet,
+    /// The steps too.
+    #[default]
+    Normal,
+    /// Every device and module too.
+    Debug,
+}
+
+/// Which kernel modules the command line asks for or forbids, all normalised.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drivers {
+    /// To load before any device asks.
+    pub pre: Vec<String>,
+    /// To load after those that devices asked for.
+    pub post: Vec<String>,
+    /// That no device may ask for.
+    pub blacklist: Vec<String>,
+}
+
+/// What to boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The live medium.
+    pub root: Root,
+    /// The folder on it, without slashes at its ends.
+    pub dir: String,
+    /// The root file system image's name in that folder.
+    pub image: String,
+    /// Copy the root file system image to RAM and release the medium.
+    pub ram: bool,
+    /// How much memory must be left after that, in MiB.
+    pub min_memory_mib: u64,
+    /// Verify the medium before it is used.
+    pub check: bool,
+    /// The size of the writable layer, as tmpfs takes it.
+    pub overlay_size: String,
+    /// The program to start in the new root, if not the usual ones.
+    pub init: Option<String>,
+    /// How long to wait for the medium, from the start of the search; `None` waits without end.
+    pub deadline: Option<Duration>,
+    /// Kernel modules asked for or forbidden.
+    pub drivers: Drivers,
+    /// What was asked for and is not done, one line each, for the console.
+    pub notices: Vec<String>,
+}
+
+impl Policy {
+    /// What the command line says of failures; any command line says something.
+    #[must_use]
+    pub fn read(cmdline: &Cmdline) -> Self {
+        let emergency = match cmdline.value(name::EMERGENCY) {
+            Some("reboot") => Some(Emergency::Reboot),
+            Some("poweroff") => Some(Emergency::PowerOff),
+            Some("halt") => Some(Emergency::Halt),
+            _ => None,
+        };
+        let break_before = cmdline.last(name::BREAK).and_then(|argument| {
+            // The names of dracut's breakpoints, each at the stage that does the same.
+            match argument.value.as_deref() {
+                Some("cmdline" | "pre-udev" | "pre-trigger" | "initqueue") => Some(Stage::Find),
+                Some("pre-mount") => Some(Stage::Base),
+                Some("mount") => Some(Stage::Overlay),
+                Some("0" | "no" | "off") => None,
+                _ => Some(Stage::Switch),
+            }
+        });
+        let verbosity = if cmdline.boolean(&[name::DEBUG, name::LIVE_DEBUG], false) {
+            Verbosity::Debug
+        } else if cmdline.boolean(&[name::QUIET], false) && !cmdline.boolean(&[name::INFO], false) {
+            Verbosity::Quiet
+        } else {
+            Verbosity::Normal
+        };
+        Self {
+            shell: cmdline.boolean(&[name::SHELL], false),
+            emergency,
+            break_before,
+            verbosity,
+        }
+    }
+}
+
+impl Request {
+    /// What the command line asks for; `None` where it names no live medium at all.
+    ///
+    /// # Errors
+    ///
+    /// [`ROOT_UNKNOWN`] where `root=live:` is in no known form, and [`NOT_SUPPORTED`] where something is asked for that is
+    /// known, cannot be done, and must not be left out.
+    pub fn read(cmdline: &Cmdline) -> Result<Option<Self>, Failure> {
+        let Some(root) = read_root(cmdline)? else {
+            return Ok(None);
+        };
+        let mut notices = Vec::new();
+        for argument in cmdline.arguments() {
+            note_what_is_not_done(argument, &mut notices)?;
+        }
+        let overlay_size = read_overlay(cmdline, &mut notices);
+        let deadline = read_deadline(cmdline, &mut notices);
+        let text = |name: &str, default: &str| {
+            let value = cmdline.value(name).unwrap_or(default);
+            value.trim_matches('/').to_owned()
+        };
+        Ok(Some(Self {
+            root,
+            dir: text(name::LIVE_DIR, media::CLASSIC_DIR),
+            image: text(name::LIVE_SQUASHIMG, media::CLASSIC_IMAGE_NAME),
+            ram: cmdline.boolean(&[name::LIVE_RAM], false),
+            min_memory_mib: cmdline
+                .value(name::MINMEM)
+                .and_then(|value| value.parse().ok())
+                .unwrap_or(DEFAULT_MIN_MEMORY_MIB),
+            check: cmdline.boolean(&[name::LIVE_CHECK], false),
+            overlay_size,
+            init: cmdline
+                .value(name::INIT)
+                .filter(|path| !path.is_empty())
+                .map(str::to_owned),
+            deadline,
+            drivers: Drivers {
+                pre: modules(cmdline, &[name::DRIVER_PRE]),
+                post: modules(cmdline, &[name::DRIVER_POST]),
+                blacklist: modules(cmdline, &[name::DRIVER_BLACKLIST, name::MODPROBE_BLACKLIST]),
+            },
+            notices,
+        }))
+    }
+}
+
+/// The parameters that media put on their command lines, for a medium with this volume identifier (or label).
+///
+/// They are such that dracut's `dmsquash-live` boots the same media: this is the one place that spells them.
+#[must_use]
+pub fn media_arguments(volume_id: &str, check: bool) -> Vec<Argument> {
+    let mut arguments = vec![
+        Argument::new(
+            name::ROOT,
+            format!("live:CDLABEL={}", label::escape(volume_id)),
+        ),
+        Argument::bare(name::LIVE_IMAGE),
+        Argument::new(name::LIVE_DIR, media::DIR),
+        Argument::new(name::LIVE_SQUASHIMG, media::ROOT_IMAGE_NAME),
+        Argument::new(name::LIVE_OVERLAYFS, "1"),
+    ];
+    if check {
+        arguments.push(Argument::bare(name::LIVE_CHECK));
+    }
+    arguments
+}
+
+fn read_root(cmdline: &Cmdline) -> Result<Option<Root>, Failure> {
+    let Some(value) = cmdline.value(name::ROOT) else {
+        return Ok(None);
+    };
+    let is_url = |text: &str| text.contains("://") || text.starts_with("nfs:");
+    let form = match value.strip_prefix("live:") {
+        Some(form) => form,
+        None if value.starts_with("http://") || value.starts_with("https://") => value,
+        None if cmdline.boolean(&[name::LIVE_IMAGE], false) => value,
+        None => return Ok(None),
+    };
+    let not_yet = |what: &str| Failure::new(NOT_SUPPORTED, format!("root={value}: {what}"));
+    let unknown = |what: &str| Failure::new(ROOT_UNKNOWN, format!("root={value}{what}"));
+    if is_url(form) {
+        return Err(not_yet("a live medium from the network"));
+    }
+    if let Some(path) = form.strip_prefix("/dev/") {
+        return device(path).map(Some).ok_or_else(|| {
+            unknown(": by-id and by-path are udev's names, which an initramfs without udev has not")
+        });
+    }
+    let lower = form.to_ascii_lowercase();
+    if form.starts_with('/') && (lower.ends_with(".iso") || lower.ends_with(".img")) {
+        return Err(not_yet("a live medium that is a file in the initramfs"));
+    }
+    let (kind, named) = form.split_once('=').ok_or_else(|| unknown(""))?;
+    if named.is_empty() {
+        return Err(unknown(": nothing after the ="));
+    }
+    let named = named.to_owned();
+    match kind {
+        "LABEL" | "CDLABEL" => Ok(Some(Root::Label(named))),
+        "UUID" => Ok(Some(Root::Uuid(named))),
+        "PARTLABEL" => Ok(Some(Root::PartLabel(named))),
+        "PARTUUID" => Ok(Some(Root::PartUuid(named))),
+        _ => Err(unknown("")),
+    }
+}
+
+/// A path below `/dev/`: udev's links become what they are made from.
+fn device(path: &str) -> Option<Root> {
+    let Some(link) = path.strip_prefix("disk/") else {
+        return (!path.is_empty()).then(|| Root::Device(path.to_owned()));
+    };
+    let (kind, named) = link.split_once('/')?;
+    let named = label::unescape(named);
+    match kind {
+        "by-label" => Some(Root::Label(named)),
+        "by-uuid" => Some(Root::Uuid(named)),
+        "by-partlabel" => Some(Root::PartLabel(named)),
+        "by-partuuid" => Some(Root::PartUuid(named)),
+        _ => None,
+    }
+}
+
+fn note_what_is_not_done(argument: &Argument, notices: &mut Vec<String>) -> Result<(), Failure> {
+    let given = match &argument.value {
+        Some(value) => format!("{}={value}", argument.name),
+        None => argument.name.clone(),
+    };
+    match name::find(&argument.name) {
+        Some(Parameter {
+            kind: Kind::Boolean,
+            ..
+        }) if !argument.is_true() => {}
+        Some(Parameter {
+            standing: Standing::Refused,
+            help,
+            ..
+        }) => return Err(Failure::new(NOT_SUPPORTED, format!("{given}: {help}"))),
+        Some(Parameter {
+            standing: Standing::Ignored,
+            help,
+            ..
+        }) => notices.push(format!("{given}: not done yet ({help})")),
+        Some(_) => {}
+        None if argument.name.starts_with("rd.live.")
+            || argument.name.starts_with("rd.overlay") =>
+        {
+            notices.push(format!("{given}: unknown, and nothing is done for it"));
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+/// The size of the writable layer; says where another kind of layer was asked for.
+fn read_overlay(cmdline: &Cmdline, notices: &mut Vec<String>) -> String {
+    let mut size = None;
+    for key in [name::OVERLAY, name::LIVE_OVERLAY] {
+        match cmdline.value(key) {
+            None | Some("" | "1" | "yes" | "on" | "true" | "auto") => {}
+            Some("0" | "no" | "off" | "none") => {
+                notices.push(format!("{key}: a live system always has a writable layer in memory"));
+            }
+            Some(value) => match value.strip_prefix("tmpfs:") {
+                Some(options) => {
+                    for option in options.split(',') {
+                        match option.strip_prefix("size=") {
+                            Some(value) => size = Some((key, value)),
+                            None => notices.push(format!("{key}: tmpfs:{option}: not done yet")),
+                        }
+                    }
+                }
+                None => notices.push(format!(
+                    "{key}={value}: not done yet: what is written is in memory and gone at power-off"
+                )),
+            },
+        }
+    }
+    if let Some(value) = cmdline.value(name::LIVE_OVERLAY_SIZE) {
+        size = Some((name::LIVE_OVERLAY_SIZE, value));
+    }
+    let Some((key, value)) = size else {
+        return DEFAULT_OVERLAY_SIZE.to_owned();
+    };
+    tmpfs_size(key, value).unwrap_or_else(|| {
+        notices.push(format!(
+            "{key}: {value:?} is no size: {DEFAULT_OVERLAY_SIZE} is taken"
+        ));
+        DEFAULT_OVERLAY_SIZE.to_owned()
+    })
+}
+
+/// A size as tmpfs takes it. A number alone is MiB in `rd.live.overlay.size=`, and bytes in a `tmpfs:` specification.
+fn tmpfs_size(key: &str, value: &str) -> Option<String> {
+    let digits = value.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let number = digits.parse::<u64>().ok().filter(|n| *n > 0)?;
+    if !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    match value.strip_prefix(digits)? {
+        "" if key == name::LIVE_OVERLAY_SIZE => Some(format!("{number}m")),
+        "" | "k" | "K" | "m" | "M" | "g" | "G" | "t" | "T" | "%" => Some(value.to_owned()),
+        _ => None,
+    }
+}
+
+fn read_deadline(cmdline: &Cmdline, notices: &mut Vec<String>) -> Option<Duration> {
+    for key in [name::TIMEOUT, name::RETRY, name::ROOT_DELAY] {
+        let Some(value) = cmdline.value(key) else {
+            continue;
+        };
+        match value.parse::<i64>() {
+            Ok(seconds) => {
+                return u64::try_from(seconds)
+                    .ok()
+                    .filter(|s| *s > 0)
+                    .map(Duration::from_secs);
+            }
+            Err(_) => notices.push(format!("{key}: {value:?} is no number of seconds")),
+        }
+    }
+    Some(DEFAULT_DEADLINE)
+}
+
+fn modules(cmdline: &Cmdline, names: &[&str]) -> Vec<String> {
+    names
+        .iter()
+        .flat_map(|name| cmdline.all(name))
+        .flat_map(|value| value.split(','))
+        .filter(|module| !module.is_empty())
+        .map(crate::module_index::normalise)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

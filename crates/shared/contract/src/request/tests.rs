@@ -1,0 +1,239 @@
+//! The dialect, as tables.
+
+use super::*;
+use crate::cmdline::print;
+
+fn request(text: &str) -> Request {
+    Request::read(&Cmdline::parse(text)).unwrap().unwrap()
+}
+
+fn code(text: &str) -> &'static str {
+    let failure = Request::read(&Cmdline::parse(text)).unwrap_err();
+    failure.code.code
+}
+
+#[test]
+fn every_form_of_root_is_understood() {
+    for (text, root) in [
+        ("root=live:LABEL=x", Root::Label("x".into())),
+        ("root=live:CDLABEL=x\\x20y", Root::Label("x\\x20y".into())),
+        ("\"root=live:LABEL=x y\"", Root::Label("x y".into())),
+        ("root=live:LABEL=a=b", Root::Label("a=b".into())),
+        ("root=live:UUID=AB-CD", Root::Uuid("AB-CD".into())),
+        ("root=live:PARTLABEL=x", Root::PartLabel("x".into())),
+        ("root=live:PARTUUID=x", Root::PartUuid("x".into())),
+        ("root=live:/dev/sda1", Root::Device("sda1".into())),
+        ("root=live:/dev/mapper/x", Root::Device("mapper/x".into())),
+        (
+            "root=live:/dev/disk/by-label/a\\x20b",
+            Root::Label("a b".into()),
+        ),
+        ("root=live:/dev/disk/by-uuid/1", Root::Uuid("1".into())),
+        (
+            "root=live:/dev/disk/by-partlabel/1",
+            Root::PartLabel("1".into()),
+        ),
+        (
+            "root=live:/dev/disk/by-partuuid/1",
+            Root::PartUuid("1".into()),
+        ),
+        ("root=CDLABEL=x rd.live.image", Root::Label("x".into())),
+        ("rd.live.image root=LABEL=x", Root::Label("x".into())),
+        ("rd.live.image=1 root=/dev/sr0", Root::Device("sr0".into())),
+        ("root=/dev/sda1 root=live:LABEL=x", Root::Label("x".into())),
+    ] {
+        assert_eq!(request(text).root, root, "{text}");
+    }
+}
+
+#[test]
+fn other_roots_are_left_to_others() {
+    for text in [
+        "",
+        "root",
+        "root=",
+        "root=/dev/sda1",
+        "root=LABEL=x",
+        "root=UUID=x rd.live.image=0",
+        "root=nfs:a:/b",
+        "ROOT=live:LABEL=x",
+    ] {
+        assert_eq!(Request::read(&Cmdline::parse(text)), Ok(None), "{text}");
+    }
+}
+
+#[test]
+fn a_live_root_that_cannot_be_done_is_refused_by_its_code() {
+    for (text, expected) in [
+        ("root=live:", "L0102"),
+        ("root=live:LABEL=", "L0102"),
+        ("root=live:LABLE=x", "L0102"),
+        ("root=live:/dev/", "L0102"),
+        ("root=live:/dev/disk/by-id/x", "L0102"),
+        ("root=live:/dev/disk/by-path/x", "L0102"),
+        ("root=live:/dev/disk/x", "L0102"),
+        ("root=live:http://a/b", "L0103"),
+        ("root=https://a/b", "L0103"),
+        ("root=live:nfs:a:/b", "L0103"),
+        ("root=live:/a.ISO", "L0103"),
+        ("root=live:/a.img", "L0103"),
+        ("root=live:LABEL=x iso-scan/filename=/a.iso", "L0103"),
+        ("root=live:LABEL=x roothash=00", "L0103"),
+        ("root=live:LABEL=x rd.overlay.crypt=/dev/sdb", "L0103"),
+    ] {
+        assert_eq!(code(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn defaults_are_dracuts_where_both_have_one() {
+    let request = request("root=live:LABEL=x");
+    assert_eq!(
+        (request.dir.as_str(), request.image.as_str()),
+        ("LiveOS", "squashfs.img")
+    );
+    assert!(!request.ram && !request.check && request.init.is_none());
+    assert_eq!(request.overlay_size, "50%");
+    assert_eq!(request.deadline, Some(Duration::from_secs(180)));
+    assert_eq!(request.notices, [] as [&str; 0]);
+}
+
+#[test]
+fn values_are_taken() {
+    let request = request(
+        "root=live:LABEL=x rd.live.dir=/a/b/ rd.live.squashimg=c rd.live.ram rd.live.check init=/bin/x rd.minmem=64 \
+         rd.driver.pre=a-b,c rd.driver.pre=d rd.driver.post=e rd.driver.blacklist=f modprobe.blacklist=g-h",
+    );
+    assert_eq!((request.dir.as_str(), request.image.as_str()), ("a/b", "c"));
+    assert!(request.ram && request.check);
+    assert_eq!(request.init.as_deref(), Some("/bin/x"));
+    assert_eq!(request.min_memory_mib, 64);
+    assert_eq!(request.drivers.pre, ["a_b", "c", "d"]);
+    assert_eq!(request.drivers.post, ["e"]);
+    assert_eq!(request.drivers.blacklist, ["f", "g_h"]);
+}
+
+#[test]
+fn sizes_of_the_writable_layer() {
+    for (text, size, notices) in [
+        ("rd.live.overlay.size=512", "512m", 0),
+        ("rd.live.overlay.size=2g", "2g", 0),
+        ("rd.live.overlay.size=75%", "75%", 0),
+        ("rd.live.overlay.size=", "50%", 1),
+        ("rd.live.overlay.size=0", "50%", 1),
+        ("rd.live.overlay.size=1,mode=777", "50%", 1),
+        ("rd.live.overlay.size=-1", "50%", 1),
+        ("rd.live.overlay.size=%", "50%", 1),
+        ("rd.overlay=tmpfs:size=32M", "32M", 0),
+        ("rd.overlay=tmpfs:size=32M,nr_inodes=1", "32M", 1),
+        ("rd.overlay=tmpfs:size=32M rd.live.overlay.size=1", "1m", 0),
+        ("rd.overlay", "50%", 0),
+        ("rd.live.overlay=1 rd.live.overlay.overlayfs", "50%", 0),
+        ("rd.overlay=LABEL=persist", "50%", 1),
+        ("rd.live.overlay=none", "50%", 1),
+    ] {
+        let request = request(&format!("root=live:LABEL=x {text}"));
+        assert_eq!(
+            (request.overlay_size.as_str(), request.notices.len()),
+            (size, notices),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn deadlines() {
+    for (text, seconds) in [
+        ("rd.timeout=5", Some(5)),
+        ("rd.timeout=0", None),
+        ("rd.timeout=-1", None),
+        ("rd.retry=7 rootdelay=9", Some(7)),
+        ("rootdelay=9", Some(9)),
+        ("rd.timeout=x rd.retry=7", Some(7)),
+    ] {
+        let request = request(&format!("root=live:LABEL=x {text}"));
+        assert_eq!(request.deadline, seconds.map(Duration::from_secs), "{text}");
+    }
+}
+
+#[test]
+fn what_is_not_done_is_named() {
+    let given = request(
+        "root=live:LABEL=x rd.live.overlay.reset rd.live.azldownloader=enable rd.overlay.readonly=0",
+    );
+    assert_eq!(given.notices.len(), 2, "{:?}", given.notices);
+    assert!(given.notices[0].starts_with("rd.live.overlay.reset: "));
+    assert!(given.notices[1].starts_with("rd.live.azldownloader=enable: unknown"));
+}
+
+#[test]
+fn policies() {
+    let policy = |text: &str| Policy::read(&Cmdline::parse(text));
+    assert_eq!(policy(""), Policy::default());
+    assert!(policy("rd.shell").shell);
+    assert!(!policy("rd.shell=0").shell);
+    for (text, expected) in [
+        ("rd.emergency=reboot", Some(Emergency::Reboot)),
+        ("rd.emergency=poweroff", Some(Emergency::PowerOff)),
+        ("rd.emergency=halt", Some(Emergency::Halt)),
+        ("rd.emergency=x", None),
+    ] {
+        assert_eq!(policy(text).emergency, expected);
+    }
+    for (text, expected) in [
+        ("rd.break", Some(Stage::Switch)),
+        ("rd.break=pre-mount", Some(Stage::Base)),
+        ("rd.break=initqueue", Some(Stage::Find)),
+        ("rd.break=mount", Some(Stage::Overlay)),
+        ("rd.break=0", None),
+    ] {
+        assert_eq!(policy(text).break_before, expected);
+    }
+    for (text, expected) in [
+        ("quiet", Verbosity::Quiet),
+        ("quiet rd.info", Verbosity::Normal),
+        ("quiet rd.debug", Verbosity::Debug),
+        ("rd.live.debug", Verbosity::Debug),
+    ] {
+        assert_eq!(policy(text).verbosity, expected);
+    }
+}
+
+#[test]
+fn what_the_builder_writes_is_what_the_runtime_reads() {
+    for volume_id in ["CDROM", "My Live", "A/B\\C", "ÄÖ=1"] {
+        for check in [false, true] {
+            let mut arguments = vec![Argument::bare("quiet"), Argument::new("console", "ttyS0")];
+            arguments.extend(media_arguments(volume_id, check));
+            let line = print(&arguments).unwrap();
+            let read = request(&line);
+            let Root::Label(wanted) = &read.root else {
+                panic!("{:?}", read.root)
+            };
+            assert!(label::matches(wanted, volume_id), "{wanted}");
+            assert_eq!(format!("{}/{}", read.dir, read.image), media::ROOT_IMAGE);
+            assert_eq!(read.check, check);
+            assert_eq!(read.notices, [] as [&str; 0]);
+        }
+    }
+}
+
+#[test]
+fn every_parameter_with_a_value_reads_back_through_the_writer() {
+    for parameter in name::ALL {
+        let arguments = [
+            Argument::new(parameter.name, "a value"),
+            Argument::bare(parameter.name),
+        ];
+        let line = print(&arguments).unwrap();
+        assert_eq!(Cmdline::parse(&line).arguments(), arguments);
+    }
+}
+
+#[test]
+fn defaults_in_the_table_are_the_ones_that_are_taken() {
+    let default = |name: &str| name::find(name).unwrap().default;
+    assert_eq!(default(name::LIVE_OVERLAY_SIZE), DEFAULT_OVERLAY_SIZE);
+    assert_eq!(default(name::RETRY), DEFAULT_DEADLINE.as_secs().to_string());
+    assert_eq!(default(name::MINMEM), DEFAULT_MIN_MEMORY_MIB.to_string());
+}
