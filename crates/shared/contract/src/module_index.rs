@@ -10,10 +10,11 @@
 //! depends scsi_mod usbcore
 //! pre ehci_hcd
 //! post uas
+//! parameters delay_use=1
 //! alias usb:v*p*d*dc*dsc*dp*ic08isc06ip50in* usb_storage
 //! ```
 //!
-//! `depends`, `pre` and `post` belong to the `module` line above them. White space, control characters and `%` in a value are
+//! `depends`, `pre`, `post` and `parameters` belong to the `module` line above them. White space, control characters and `%` in a value are
 //! written as `%` and two hexadecimal digits. Unknown first words are an error: builder and runtime come from one build.
 
 use std::collections::BTreeMap;
@@ -50,6 +51,8 @@ pub struct Module {
     pub soft_pre: Vec<String>,
     /// Normalised names of what should be loaded after, if it is there.
     pub soft_post: Vec<String>,
+    /// Parameters to load it with, `name=value` or `name`, in this order: the image's `options` lines of modprobe.d.
+    pub parameters: Vec<String>,
 }
 
 /// A module's name as the kernel compares it: without folders and `.ko…`, with `_` for `-`.
@@ -128,11 +131,12 @@ impl ModuleIndex {
                 self.aliases.push(pair.into());
             }
             "always" => self.always.extend(values),
-            "depends" | "pre" | "post" => {
+            "depends" | "pre" | "post" | "parameters" => {
                 let (_, module) = current.as_mut().ok_or("no module line above")?;
                 match first {
                     "depends" => module.depends.extend(values),
                     "pre" => module.soft_pre.extend(values),
+                    "parameters" => module.parameters.extend(values),
                     _ => module.soft_post.extend(values),
                 }
             }
@@ -160,6 +164,7 @@ impl ModuleIndex {
                 ("depends", &module.depends),
                 ("pre", &module.soft_pre),
                 ("post", &module.soft_post),
+                ("parameters", &module.parameters),
             ] {
                 if !list.is_empty() {
                     put_line(&mut text, first, list);
@@ -226,6 +231,7 @@ mod tests {
             depends: vec!["scsi_mod".into(), "usbcore".into()],
             soft_pre: vec![],
             soft_post: vec!["uas".into()],
+            parameters: vec!["quirks=\"1 2\"".into()],
         };
         ModuleIndex {
             modules: [("usb_storage".to_owned(), module)].into(),
@@ -294,7 +300,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn any_strings_survive(always in prop::collection::vec(any::<String>(), 0..4), path in any::<String>(), name in any::<String>(), alias in any::<(String, String)>()) {
-            let module = Module { path, depends: always.clone(), soft_pre: always.clone(), soft_post: vec![] };
+            let module = Module { path, depends: always.clone(), soft_pre: always.clone(), soft_post: vec![], parameters: vec![] };
             let index = ModuleIndex { modules: [(name, module)].into(), aliases: vec![alias], always };
             prop_assert_eq!(ModuleIndex::parse(&index.print()).unwrap(), index);
         }
