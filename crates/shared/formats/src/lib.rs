@@ -18,3 +18,14 @@ pub mod ext4;
 pub mod fat;
 pub mod iso9660;
 pub mod squashfs;
+
+/// What a file system or archive says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The format: `"ext4"`, `"vfat"`, `"iso9660"`, `"squashfs"`, ….
+    pub format: &'static str,
+    /// Its label; bytes that are no UTF-8 became U+FFFD. Empty where it has none.
+    pub label: String,
+    /// Its UUID as `blkid` of util-linux prints it; empty where it has none.
+    pub uuid: String,
+}
