@@ -25,3 +25,13 @@ pub(crate) fn u32_le(bytes: &[u8], at: usize) -> u32 {
 pub(crate) fn u64_le(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(array(bytes, at))
 }
+
+/// The big-endian 32-bit number at `at`.
+pub(crate) fn u32_be(bytes: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes(array(bytes, at))
+}
+
+/// The big-endian 64-bit number at `at`.
+pub(crate) fn u64_be(bytes: &[u8], at: usize) -> u64 {
+    u64::from_be_bytes(array(bytes, at))
+}

@@ -16,15 +16,18 @@
 )]
 
 mod content;
+mod disk_image;
 mod error;
 mod field;
 mod file;
 mod memory;
 pub mod partition;
+pub mod qcow2;
 mod read;
 mod window;
 
 pub use content::{Content, Piece};
+pub use disk_image::{BackingFiles, DiskFormat, DiskImage, Options, open_disk_image};
 pub use error::{Error, Kind, Place, Result};
 pub use file::DiskFile;
 pub use memory::MemoryTarget;

@@ -1,53 +1,14 @@
 //! Partition tables: ours read by `sfdisk`, `sgdisk` and `partx`, theirs read by us, and damaged ones.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "in a test, a failure is a panic and a skip is said"
-)]
+#![expect(clippy::unwrap_used, reason = "in a test, a failure is a panic")]
+
+mod support;
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use block::partition::{Guid, PartitionType, Scheme, Table, Warning, gpt, mbr};
 use block::{DiskFile, Kind, MemoryTarget, ReadAt, Result, Window, WriteAt as _};
-
-/// Whether `tool` can be run; a test that needs it fails without it where `CI` is set.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tests start reference tools and read CI"
-)]
-fn need(tool: &str) -> bool {
-    let found = Command::new(tool).arg("--version").output().is_ok();
-    assert!(found || std::env::var("CI").is_err(), "needs {tool}");
-    if !found {
-        eprintln!("SKIPPED: needs {tool}");
-    }
-    found
-}
-
-/// Runs `tool`, with `input` on its standard input, and answers with what it printed.
-#[expect(clippy::disallowed_methods, reason = "tests start reference tools")]
-fn run(tool: &str, args: &[&str], input: &str) -> String {
-    use std::io::Write as _;
-    let mut child = Command::new(tool)
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(input.as_bytes())
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{tool} {args:?}: {errors}");
-    String::from_utf8(output.stdout).unwrap()
-}
+use support::{need, run};
 
 fn new_disk(path: &Path, len: u64) -> String {
     std::fs::File::create(path).unwrap().set_len(len).unwrap();
@@ -95,11 +56,11 @@ fn layout() -> gpt::Layout {
     gpt::Layout {
         disk_guid: Guid::from_digest([7; 16]),
         partitions: vec![
-            partition(Guid::BASIC_DATA, 1, [64, 1999], "ISO9660"),
+            partition(Guid::BASIC_DATA, 1, [64, 99], "ISO9660"),
             partition(Guid::UNUSED, 0, [0, 0], ""),
-            partition(Guid::ESP, 2, [2048, 4095], "Appended_ESP_\u{1f4bf}"),
+            partition(Guid::ESP, 2, [100, 199], "Appended_ESP_\u{1f4bf}"),
         ],
-        total_sectors: 8192,
+        total_sectors: 256,
         sector_size: 512,
         entries_lba: 2,
     }
@@ -143,10 +104,7 @@ fn a_table_that_was_made_reads_back() {
         };
         assert_eq!((iso.index, esp.index), (1, 3));
         assert_eq!(esp.kind, PartitionType::Gpt(Guid::ESP));
-        assert_eq!(
-            (esp.start, esp.len),
-            (2048 * sector_size, 2048 * sector_size)
-        );
+        assert_eq!((esp.start, esp.len), (100 * sector_size, 100 * sector_size));
         assert_eq!(esp.label, "Appended_ESP_\u{1f4bf}");
         assert_eq!(esp.part_uuid, layout.partitions[2].guid.to_string());
     }
@@ -156,10 +114,10 @@ fn a_table_that_was_made_reads_back() {
 fn a_layout_that_cannot_be_is_refused() {
     type Change = fn(&mut gpt::Layout);
     let changes: [Change; 8] = [
-        |l| l.partitions[0].last_lba = 2048,
+        |l| l.partitions[0].last_lba = 100,
         |l| l.partitions[0].first_lba = 33,
-        |l| l.partitions[2].last_lba = 8192 - 33,
-        |l| l.partitions[2].last_lba = 2047,
+        |l| l.partitions[2].last_lba = 256 - 33,
+        |l| l.partitions[2].last_lba = 99,
         |l| l.partitions[2].name = "n".repeat(37),
         |l| l.total_sectors = 60,
         |l| l.entries_lba = 1,
@@ -237,10 +195,10 @@ fn a_table_of_a_size_that_no_disk_has_is_not_allocated() {
 #[test]
 fn a_disk_that_was_cut_off_keeps_the_partitions_that_are_there() {
     let mut disk = disk_of(&layout());
-    disk.truncate(3000 * 512);
+    disk.truncate(150 * 512);
     let table = read(&disk).unwrap().unwrap();
     assert_eq!(table.partitions.len(), 2);
-    assert_eq!(table.partitions[1].len, (3000 - 2048) * 512);
+    assert_eq!(table.partitions[1].len, (150 - 100) * 512);
     assert!(matches!(
         table.warnings.as_slice(),
         [
@@ -248,7 +206,7 @@ fn a_disk_that_was_cut_off_keeps_the_partitions_that_are_there() {
             Warning::PartitionCut { index: 3, .. }
         ]
     ));
-    disk.truncate(2048 * 512);
+    disk.truncate(100 * 512);
     let table = read(&disk).unwrap().unwrap();
     assert_eq!(table.partitions.len(), 1);
     assert_eq!(table.warnings[1], Warning::PartitionBeyondEnd { index: 3 });
@@ -257,7 +215,7 @@ fn a_disk_that_was_cut_off_keeps_the_partitions_that_are_there() {
 #[test]
 fn any_length_of_a_disk_gives_an_answer() {
     let whole: Arc<dyn ReadAt> = Arc::new(disk_of(&layout()));
-    for len in (0..whole.len()).step_by(509).chain(0..2000) {
+    for len in (0..whole.len()).step_by(61).chain(0..2000) {
         match Table::read(&Window::new(whole.clone(), 0, len).unwrap()) {
             Ok(None) => assert!(len < 512, "{len}"),
             Ok(Some(table)) => assert!(!table.warnings.is_empty(), "{len}"),
