@@ -1,9 +1,11 @@
 //! Boot loader configuration as data, and the boot loaders' own files where they have to be put together.
 //!
 //! * [`bios`]: what a BIOS starts: GRUB's core image, made from its module folder.
+//! * [`grub`]: GRUB's script language, read and edited as syntax.
 //!
 //! Nothing here starts a program, and nothing is modified that carries a signature. Every input is hostile: module folders and
 //! configuration come from the image.
 #![forbid(unsafe_code)]
 
 pub mod bios;
+pub mod grub;

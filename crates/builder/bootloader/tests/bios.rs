@@ -1,13 +1,15 @@
 //! GRUB's core image: against `grub-mkimage`, and against damaged module folders.
 #![expect(clippy::unwrap_used, reason = "a test may end at once")]
 
+mod i386_pc;
 mod reference;
 
 use std::process::Command;
 
 use block::Kind;
 use bootloader::bios::{CoreOptions, DEFAULT_MODULES, core_image};
-use reference::{FOLDER, need, system_files};
+use i386_pc::{FOLDER, system_files};
+use reference::need;
 
 /// The payload of an El Torito image: kernel and module list, uncompressed.
 fn payload(image: &[u8]) -> Vec<u8> {

@@ -1,6 +1,7 @@
 //! Boots our GRUB core image in QEMU's SeaBIOS, from a CD and from the same file as a disk.
 #![expect(clippy::unwrap_used, reason = "a test may end at once")]
 
+mod i386_pc;
 mod reference;
 
 use std::io::Read;
@@ -9,7 +10,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bootloader::bios::{CoreOptions, DEFAULT_MODULES, core_image, is_media_file};
-use reference::{FOLDER, need, system_files};
+use i386_pc::{FOLDER, system_files};
+use reference::need;
 
 /// An ISO with our core image and this `grub.cfg`, mastered by xorriso.
 #[expect(clippy::disallowed_methods, reason = "the reference tool is a program")]

@@ -1,11 +1,6 @@
-//! The reference tools of the tests, and GRUB's files on this machine.
+//! The reference tools of the tests.
 
 use std::path::Path;
-
-use block::Result;
-
-/// GRUB's module folder of this machine.
-pub(crate) const FOLDER: &str = "/usr/lib/grub/i386-pc";
 
 /// Whether a reference tool is there; where it must be and is not, the test fails.
 #[expect(clippy::print_stderr, reason = "says what was not tested")]
@@ -18,9 +13,4 @@ pub(crate) fn need(tool: &str) -> bool {
         eprintln!("SKIPPED: needs {tool}");
     }
     found
-}
-
-/// The files of that folder.
-pub(crate) fn system_files(name: &str) -> Result<Option<Vec<u8>>> {
-    Ok(std::fs::read(Path::new(FOLDER).join(name)).ok())
 }
