@@ -59,6 +59,12 @@ pub trait WriteAt: Send + Sync + fmt::Debug {
     fn write_all_at(&self, buf: &[u8], offset: u64) -> Result<()>;
 }
 
+impl<T: WriteAt + ?Sized> WriteAt for &T {
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> Result<()> {
+        (**self).write_all_at(buf, offset)
+    }
+}
+
 impl<T: WriteAt + ?Sized> WriteAt for Arc<T> {
     fn write_all_at(&self, buf: &[u8], offset: u64) -> Result<()> {
         (**self).write_all_at(buf, offset)
