@@ -177,7 +177,7 @@ fn the_partition_table_has_the_esp_and_covers_the_rest() {
         .iter()
         .map(|part| (part.index, part.label.as_str(), part.start, part.len))
         .collect();
-    let end = bytes.len() as u64 - 33 * 512;
+    let end = bytes.len() as u64 - 36 * 512;
     let after = esp.offset + 300 * 512;
     assert_eq!(
         found,

@@ -121,6 +121,13 @@ fn put_special(tree: &mut Tree<File>) {
         let node = Node::Symlink(target.as_bytes().into());
         put(tree, format!("/links/{number}"), 0o777, node);
     }
+    let parts = vec!["a-part-of-thirty-characters...."; 30].join("/");
+    put(
+        tree,
+        "/links/parts",
+        0o777,
+        Node::Symlink(parts.as_bytes().into()),
+    );
     let component = "c".repeat(250);
     for (name, count) in [("one", 1), ("four", 4), ("sixteen", 16)] {
         let target = vec![component.as_str(); count].join("/");

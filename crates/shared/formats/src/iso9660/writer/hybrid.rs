@@ -127,8 +127,9 @@ impl Layout<'_> {
         let total_sectors = self.len / SECTOR;
         let first = esp.offset / SECTOR;
         let after = first.saturating_add(esp.len.div_ceil(SECTOR));
+        // From a sector of the ISO to a sector of the ISO.
         let rest = after.next_multiple_of(4);
-        let end = total_sectors.saturating_sub(gpt::backup_sectors(SECTOR));
+        let end = total_sectors.saturating_sub(gpt::backup_sectors(SECTOR)) & !3;
         let part = |number, type_guid, sectors: std::ops::Range<u64>, name: &str| gpt::Partition {
             type_guid,
             guid: self.guid(number),
