@@ -1,1 +1,3 @@
 //! A tree to files that the boot loads.
+
+pub mod initramfs;

@@ -1,0 +1,290 @@
+//! The native initramfs: `liveos-init`, the kernel modules that live media need, and what belongs to them.
+//!
+//! It is made from the tree alone: no program of the image runs. The parts, in the order in which they work:
+//!
+//! * `requirements`: whether the kernel can boot media at all;
+//! * `modules`, `modinfo`, `modprobe`: what modules there are, what each says of itself, what the image wishes;
+//! * `selection` (a table, with reasons) and `closure`: which modules are taken, and how they are loaded;
+//! * `firmware`: firmware and microcode;
+//! * `compression`: what the archive is compressed with.
+
+mod closure;
+mod codec;
+mod compression;
+mod firmware;
+mod modinfo;
+mod modprobe;
+mod modules;
+mod requirements;
+mod selection;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use block::{Content, Error, Result};
+use contract::media;
+use contract::module_index::normalise;
+use formats::cpio;
+use inspect::{Facts, Kernel};
+use tree::{Device, Inode, Metadata, Node, Timestamp, Tree, TreePath};
+
+use closure::{Chosen, Wishes};
+use modprobe::Modprobe;
+use modules::Modules;
+
+pub use compression::Compression;
+pub use requirements::{RootImage, SquashfsCompressor};
+
+/// What goes into an initramfs besides what the tree says.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `liveos-init`, a static program for the image's architecture.
+    pub runtime: Content,
+    /// What the media's root file system image is: the kernel must be able to mount it.
+    pub root_image: RootImage,
+    /// What the archive should be compressed with; where the kernel cannot unpack it, xz or gzip is taken.
+    pub compression: Compression,
+    /// The time of every file.
+    pub time: Timestamp,
+    /// Modules to take besides the table's, by name or alias.
+    pub add_modules: Vec<String>,
+    /// Modules to leave out, unless another needs them.
+    pub omit_modules: Vec<String>,
+    /// Files to put in, in the place of those that are there.
+    pub extra: Vec<(TreePath, Inode<Content>)>,
+}
+
+impl Options {
+    /// The default for media with a squashfs compressed with zstd: no wishes, times of 1970.
+    #[must_use]
+    pub fn new(runtime: Content) -> Self {
+        Self {
+            runtime,
+            root_image: RootImage::Squashfs(SquashfsCompressor::Zstd),
+            compression: Compression::default(),
+            time: Timestamp::default(),
+            add_modules: Vec::new(),
+            omit_modules: Vec::new(),
+            extra: Vec::new(),
+        }
+    }
+}
+
+/// An initramfs.
+#[derive(Clone, Debug)]
+pub struct Initramfs {
+    /// The file: microcode uncompressed first, where there is any, then the compressed archive.
+    pub bytes: Vec<u8>,
+    /// How many of the bytes are microcode with its archive.
+    pub microcode_len: u64,
+    /// The length of the archive before compression.
+    pub unpacked_len: u64,
+    /// What it was compressed with.
+    pub compression: Compression,
+    /// The normalised names of its modules.
+    pub modules: Vec<String>,
+    /// Why each module is in it, by its name, for people.
+    pub reasons: BTreeMap<String, String>,
+    /// What the image asked for and does not get, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Makes the initramfs of `kernel` from `tree`, whose facts are `facts`. The same input gives the same bytes.
+///
+/// # Errors
+///
+/// `Unsupported` where the kernel cannot boot live media, naming the options that it lacks; `Corrupt` or `Limit` with the path of a
+/// module or configuration file that cannot be used; what reading the tree answers.
+pub fn build(
+    tree: &Tree<Content>,
+    facts: &Facts,
+    kernel: &Kernel,
+    options: &Options,
+) -> Result<Initramfs> {
+    let mut modules = match &kernel.modules {
+        Some(folder) => Modules::open(tree, folder)?,
+        None => Modules::none(tree),
+    };
+    requirements::check(kernel, &mut modules, options.root_image)?;
+    let compression = options.compression.for_kernel(kernel)?;
+    let modprobe = Modprobe::find(tree)?;
+    let mut wishes = Wishes::of_dracut(facts);
+    wishes
+        .add
+        .extend(options.add_modules.iter().map(|name| normalise(name)));
+    wishes
+        .omit
+        .extend(options.omit_modules.iter().map(|name| normalise(name)));
+    let mut chosen = closure::choose(&mut modules, &kernel.config, &modprobe, &wishes)?;
+    let firmware = firmware::find(tree, &kernel.version, &chosen);
+    let reasons = std::mem::take(&mut chosen.reasons);
+    let mut warnings = std::mem::take(&mut chosen.warnings);
+    warnings.extend(modprobe.warnings);
+    warnings.extend(firmware.warnings);
+    warnings.extend(dracut_warnings(facts));
+
+    let mut root = Root::new(options.time);
+    root.put_basics(facts, options)?;
+    root.put_modules(&kernel.version, chosen)?;
+    for (path, content) in firmware.files {
+        root.put_file(&path, 0o644, content)?;
+    }
+    for (path, inode) in &options.extra {
+        root.put(path, inode.clone())?;
+    }
+
+    let mut bytes = microcode(tree, options.time)?;
+    let microcode_len = length(&bytes);
+    let mut archive = Vec::new();
+    let cpio_options = cpio::WriteOptions::default();
+    let unpacked_len = cpio::write(&root.tree, &cpio_options, &mut archive)?.len;
+    bytes.extend(compression.compress(&archive)?);
+    Ok(Initramfs {
+        bytes,
+        microcode_len,
+        unpacked_len,
+        compression,
+        modules: root.modules,
+        reasons,
+        warnings,
+    })
+}
+
+/// The archive with the processor's microcode; empty where the image has none.
+fn microcode(tree: &Tree<Content>, time: Timestamp) -> Result<Vec<u8>> {
+    let found = firmware::microcode(tree)?;
+    let mut bytes = Vec::new();
+    if !found.is_empty() {
+        let mut root = Root::new(time);
+        for (path, code) in found {
+            root.put_file(path, 0o644, Content::from_bytes(code))?;
+        }
+        cpio::write(&root.tree, &cpio::WriteOptions::default(), &mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// What the image's dracut configuration asks for that only dracut can do.
+fn dracut_warnings(facts: &Facts) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for name in [
+        "add_dracutmodules",
+        "dracutmodules",
+        "force_add_dracutmodules",
+        "install_items",
+        "install_optional_items",
+        "fscks",
+    ] {
+        let words: Vec<&str> = facts.dracut.words(name).collect();
+        if !words.is_empty() {
+            warnings.push(format!(
+                "the dracut configuration sets {name} to \"{}\", which this initramfs does not have",
+                words.join(" ")
+            ));
+        }
+    }
+    warnings
+}
+
+/// The tree of the initramfs while it grows.
+struct Root {
+    tree: Tree<Content>,
+    time: Timestamp,
+    modules: Vec<String>,
+}
+
+impl Root {
+    fn new(time: Timestamp) -> Self {
+        let mut root = Self {
+            tree: Tree::new(Metadata::default()),
+            time,
+            modules: Vec::new(),
+        };
+        let id = root.tree.root();
+        *root.tree.metadata_mut(id) = root.metadata(0o755);
+        root
+    }
+
+    fn metadata(&self, permissions: u16) -> Metadata {
+        Metadata {
+            mtime: self.time,
+            ..Metadata::with_permissions(permissions)
+        }
+    }
+
+    fn put(&mut self, path: &TreePath, inode: Inode<Content>) -> Result<()> {
+        let place = |error: tree::Error| {
+            let message = format!("{path}: {error}");
+            Error::corrupt("putting the initramfs together", message)
+        };
+        if let Some(parent) = path.parent() {
+            let metadata = self.metadata(0o755);
+            self.tree
+                .make_directories(&parent, &metadata)
+                .map_err(place)?;
+        }
+        self.tree.put(path, inode).map_err(place)?;
+        Ok(())
+    }
+
+    fn put_node(&mut self, path: &str, permissions: u16, node: Node<Content>) -> Result<()> {
+        let parsed = TreePath::parse(path)
+            .map_err(|error| Error::corrupt("putting the initramfs together", error.to_string()))?;
+        self.put(&parsed, Inode::new(self.metadata(permissions), node))
+    }
+
+    fn put_file(&mut self, path: &str, permissions: u16, content: Content) -> Result<()> {
+        self.put_node(path, permissions, Node::File(content))
+    }
+
+    /// Everything that every initramfs has: the program, the folders that it mounts on, a console, and what says what it is.
+    fn put_basics(&mut self, facts: &Facts, options: &Options) -> Result<()> {
+        for folder in ["/dev", "/proc", "/run", "/sys", media::NEW_ROOT] {
+            self.put_node(folder, 0o755, Node::empty_directory())?;
+        }
+        // The kernel opens the console for process 1 before anything is mounted.
+        for (path, permissions, minor, major) in
+            [("/dev/console", 0o600, 1, 5), ("/dev/null", 0o666, 3, 1)]
+        {
+            let device = Device { major, minor };
+            self.put_node(path, permissions, Node::Character(device))?;
+        }
+        let release = format!(
+            "NAME=\"liveos\"\nID=liveos\nPRETTY_NAME=\"liveos initramfs of {}\"\n",
+            facts.name().replace(['"', '\\', '$', '`', '\n'], "")
+        );
+        self.put_file(
+            media::INITRD_RELEASE,
+            0o644,
+            Content::from_bytes(release.into_bytes()),
+        )?;
+        self.put_file(media::INIT, 0o755, options.runtime.clone())
+    }
+
+    /// The modules, and the index by which they are loaded.
+    fn put_modules(&mut self, version: &str, chosen: Chosen) -> Result<()> {
+        let Chosen {
+            modules, mut index, ..
+        } = chosen;
+        let mut contents = BTreeMap::new();
+        for (name, loaded) in modules {
+            let path = format!("{}/{version}/{}", media::MODULES_DIR, loaded.path);
+            if let Some(module) = index.modules.get_mut(&name) {
+                module.path.clone_from(&path);
+            }
+            contents.insert(path, loaded.bytes);
+            self.modules.push(name);
+        }
+        for (path, bytes) in contents {
+            self.put_file(&path, 0o644, Content::from_bytes(bytes))?;
+        }
+        let text = index.print().into_bytes();
+        self.put_file(media::MODULE_INDEX, 0o644, Content::from_bytes(text))
+    }
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}

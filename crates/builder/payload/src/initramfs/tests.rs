@@ -1,0 +1,1 @@
+//! Tests of the whole initramfs on a made-up tree.
