@@ -1,1 +1,133 @@
 //! What a user asks for, resolved to a plan.
+//!
+//! [`Request`] is what was typed; [`Plan`] is what was meant: nothing is left to decide. Whatever would make media that cannot boot is an
+//! error here, before a byte is written.
+#![forbid(unsafe_code)]
+
+mod boot_loader;
+mod compression;
+
+use block::{Error, Result};
+use formats::iso9660::VolumeId;
+use formats::squashfs::Compression;
+use inspect::Facts;
+use tree::{Timestamp, TreePath};
+
+pub use boot_loader::{BiosLoader, EfiLoader};
+pub use compression::{DEFAULT_ZSTD_LEVEL, RootImage, SMALLEST};
+
+/// What a user asks for; everything that is `None` is decided by [`resolve`].
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The volume identifier of the ISO.
+    pub volume_id: Option<String>,
+    /// Kernel parameters to add to every boot entry, in the words of a kernel command line.
+    pub append: Vec<String>,
+    /// How the root file system image is compressed.
+    pub compression: Option<Compression>,
+    /// The time of everything that has no time of its own: `SOURCE_DATE_EPOCH`.
+    pub time: Option<i64>,
+}
+
+/// What is built, to the last detail.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What the system calls itself, for menus and messages.
+    pub name: String,
+    /// The volume identifier of the ISO, checked.
+    pub volume_id: VolumeId,
+    /// The time of everything that has no time of its own.
+    pub time: Timestamp,
+    /// How the root file system image is made.
+    pub root_image: RootImage,
+    /// The kernels, the newest first; at least one.
+    pub kernels: Vec<KernelPlan>,
+    /// What UEFI firmware starts.
+    pub efi: EfiLoader,
+    /// What a BIOS starts; `None` where there is no such loader, or the architecture knows no BIOS.
+    pub bios: Option<BiosLoader>,
+    /// Kernel parameters that the user adds.
+    pub append: Vec<String>,
+    /// What was dropped or cannot be honoured, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// A kernel on the media.
+#[derive(Clone, Debug)]
+pub struct KernelPlan {
+    /// Its version, as `uname -r` prints it.
+    pub version: String,
+    /// The kernel in the tree.
+    pub image: TreePath,
+    /// Files that belong to it and go beside it on the media (`config-…`, `System.map-…`): in the tree, and their names on the media.
+    pub companions: Vec<(TreePath, String)>,
+}
+
+/// Decides everything.
+///
+/// `newest` is the time of the newest file of the tree, the time of the media where `SOURCE_DATE_EPOCH` says nothing. `host_grub` says whether the
+/// builder's machine has GRUB's files for BIOS machines, for images that have none.
+///
+/// # Errors
+///
+/// [`Kind::NotFound`](block::Kind::NotFound) where there is no kernel or no EFI boot loader,
+/// [`Kind::Unsupported`](block::Kind::Unsupported) where a kernel cannot run live media or a request cannot be met.
+pub fn resolve(
+    request: &Request,
+    facts: &Facts,
+    newest: Timestamp,
+    host_grub: bool,
+) -> Result<Plan> {
+    let mut warnings = Vec::new();
+    if facts.kernels.is_empty() {
+        let message = format!(
+            "{} has no kernel (looked for /boot/vmlinuz-* and /usr/lib/modules/*/vmlinuz); install a kernel package",
+            facts.name()
+        );
+        return Err(Error::not_found("choosing the kernels", message));
+    }
+    let asked = request
+        .volume_id
+        .as_deref()
+        .unwrap_or(contract::media::DEFAULT_VOLUME_ID);
+    let volume_id = VolumeId::new(asked)?;
+    let root_image = compression::choose(request.compression, facts)?;
+    let efi = boot_loader::efi(facts)?;
+    let bios = boot_loader::bios(facts, host_grub);
+    if bios.is_none() && facts.architecture.value == inspect::Architecture::X86_64 {
+        warnings.push(
+            "no boot loader for BIOS machines, neither in the image (package grub-pc-bin, grub2-pc-modules or isolinux) nor on \
+             this machine: the media boot under UEFI only"
+                .to_owned(),
+        );
+    }
+    for uki in &facts.boot.ukis {
+        warnings.push(format!("the unified kernel image {uki} is not used"));
+    }
+    Ok(Plan {
+        name: facts.name().to_owned(),
+        volume_id,
+        time: time(request.time, newest),
+        root_image,
+        kernels: facts.kernels.iter().map(kernel).collect(),
+        efi,
+        bios,
+        append: request.append.clone(),
+        warnings,
+    })
+}
+
+/// The last second that all formats of the media can hold: squashfs ends in 2106, the years of ISO 9660 in 2155.
+const LAST_TIME: i64 = u32::MAX as i64;
+
+fn time(asked: Option<i64>, newest: Timestamp) -> Timestamp {
+    Timestamp::from_seconds(asked.unwrap_or(newest.seconds).clamp(0, LAST_TIME))
+}
+
+fn kernel(kernel: &inspect::Kernel) -> KernelPlan {
+    KernelPlan {
+        version: kernel.version.clone(),
+        image: kernel.image.clone(),
+        companions: Vec::new(),
+    }
+}

@@ -1,5 +1,7 @@
 //! `/etc/fstab`: what is mounted where.
 
+use std::fmt;
+
 use serde::{Serialize, Serializer};
 
 /// The lines of an `fstab`.
@@ -59,7 +61,25 @@ pub enum Spec {
     Other(String),
 }
 
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uuid(value) => write!(f, "UUID={value}"),
+            Self::Label(value) => write!(f, "LABEL={value}"),
+            Self::PartUuid(value) => write!(f, "PARTUUID={value}"),
+            Self::PartLabel(value) => write!(f, "PARTLABEL={value}"),
+            Self::Device(value) | Self::Other(value) => f.write_str(value),
+        }
+    }
+}
+
 impl Spec {
+    /// Whether it names a disk or a part of one.
+    #[must_use]
+    pub fn is_block_device(&self) -> bool {
+        !matches!(self, Self::Other(_))
+    }
+
     /// Tells the kinds apart. Tags are in upper or lower case, values in quotes or not, as libmount has it.
     #[must_use]
     pub fn parse(text: &str) -> Self {

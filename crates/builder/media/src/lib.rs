@@ -1,1 +1,12 @@
-//! Payloads and boot files to media.
+//! Payloads and boot files to media: an ISO, written aside and then swapped in.
+//!
+//! * [`output`] is where a result is written until it is whole: nothing stands at the output's place before that.
+//! * [`sums`] is the media check table, made while the bytes go by.
+//! * [`iso`] puts the payloads and the boot files of a plan together to a bootable ISO.
+//!
+//! **Invariant:** an existing output is untouched until all of the new one is written and synced.
+#![forbid(unsafe_code)]
+
+pub mod iso;
+pub mod output;
+pub mod sums;

@@ -1,0 +1,50 @@
+//! A tree and a plan to a tree: the one list of steps that make an installed system a live one.
+//!
+//! Every step is an edit of the tree: nothing of the image is run. The steps, in order:
+//!
+//! 1. [`fstab`]: file systems of the disk that the system came from are no longer mounted.
+//! 2. [`boot`]: what is on the media itself (`/boot`) leaves the root file system image.
+//!
+//! What else the image holds stays as it is: host keys, logs, caches and the machine id are its owner's matter.
+#![forbid(unsafe_code)]
+
+pub mod boot;
+pub mod fstab;
+
+use block::{Content, Result};
+use tree::Tree;
+
+/// Takes every step.
+///
+/// # Errors
+///
+/// Whatever a step answers; the tree is half changed then.
+pub fn apply(tree: &mut Tree<Content>) -> Result<Vec<Warning>> {
+    let warnings = fstab::without_disks(tree)?;
+    boot::leave_to_the_media(tree);
+    Ok(warnings)
+}
+
+/// Something that was dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// Swap space of the disk is not used by the live system.
+    SwapDropped {
+        /// The first field of its line in `fstab`.
+        spec: String,
+    },
+}
+
+impl std::fmt::Display for Warning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::SwapDropped { spec } => {
+                write!(
+                    f,
+                    "etc/fstab: the swap space {spec} is not used by the live system"
+                )
+            }
+        }
+    }
+}
