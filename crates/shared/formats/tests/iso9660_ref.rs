@@ -345,7 +345,7 @@ fn ref_xorriso_reads_a_file_of_several_extents() {
     }
 }
 
-/// A folder on disk with what both programs put on an ISO.
+/// A folder on disk with what both programs put on an ISO as it is: they lose the last slash of a link's target.
 fn make_folder(at: &Path) {
     std::fs::create_dir(at).unwrap();
     let folder = at.parent().unwrap();
@@ -354,6 +354,7 @@ fn make_folder(at: &Path) {
     for other in [
         "/dev/socket",
         "/links/4",
+        "/links/5",
         "/links/sixteen",
         "/deep-0",
         "/dev/wide",
@@ -377,8 +378,6 @@ fn ref_we_read_what_xorriso_makes() {
     let folder = tempfile::tempdir().unwrap();
     let from = folder.path().join("from");
     make_folder(&from);
-    // It loses the last slash.
-    std::fs::remove_file(from.join("links/5")).unwrap();
     let iso = folder.path().join("theirs.iso");
     let args = "-as mkisofs -V THEIRS --hardlinks -J -o";
     let args: Vec<&str> = args.split(' ').chain([text(&iso), text(&from)]).collect();

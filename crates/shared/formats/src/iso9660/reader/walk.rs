@@ -47,6 +47,8 @@ struct Walk<'a> {
     /// The first blocks of folders that were seen.
     seen: BTreeSet<u32>,
     links: BTreeMap<LinkKey, InodeId>,
+    /// Folders of the root that hold nothing but folders that are shown elsewhere.
+    stores: Vec<InodeId>,
     /// What may still be read.
     records_left: u64,
     names_left: u64,
@@ -86,6 +88,7 @@ pub(super) fn read(source: &Arc<dyn ReadAt>, volumes: &Descriptors) -> Result<Tr
         tree: Tree::new(metadata(&root, volume.date)),
         seen: BTreeSet::new(),
         links: BTreeMap::new(),
+        stores: Vec::new(),
         records_left: MAX_RECORDS,
         names_left: MAX_NAMES,
     };
@@ -100,6 +103,7 @@ pub(super) fn read(source: &Arc<dyn ReadAt>, volumes: &Descriptors) -> Result<Tr
     while let Some(folder) = pending.pop() {
         walk.read_folder(&folder, &mut pending)?;
     }
+    walk.remove_stores();
     Ok(walk.tree)
 }
 
@@ -150,6 +154,7 @@ impl Walk<'_> {
         })?;
         let bytes = read_vec(&**self.source, start, len.into(), MAX_FOLDER, what)?;
         let mut at = start;
+        let mut relocated: u64 = 0;
         let mut parts: Vec<Record<'_>> = Vec::new();
         for sector in bytes.chunks(SECTOR) {
             let mut rest = sector;
@@ -166,15 +171,36 @@ impl Walk<'_> {
                     continue;
                 }
                 let parts = std::mem::take(&mut parts);
-                self.add(folder, &parts, pending)
+                let is_relocated = self
+                    .add(folder, &parts, pending)
                     .map_err(|error| error.at(at))?;
+                relocated = relocated.saturating_add(is_relocated.into());
             }
             at = at.saturating_add(u64::try_from(SECTOR).unwrap_or(0));
         }
         if !parts.is_empty() {
             return Err(Error::corrupt(what, "the last part of a file is missing").at(start));
         }
+        if relocated > 0 && folder.depth == 1 {
+            self.stores.push(folder.id);
+        }
         Ok(())
+    }
+
+    /// Removes the folders that mastering programs keep deep ones in (`rr_moved`), where they hold nothing else.
+    fn remove_stores(&mut self) {
+        for id in std::mem::take(&mut self.stores) {
+            let root = self.tree.root();
+            let is_empty = self.tree.directory(id).is_some_and(BTreeMap::is_empty);
+            let names = self.tree.directory(root).into_iter().flatten();
+            let name = names
+                .filter(|(_, found)| **found == id)
+                .map(|(name, _)| name.clone())
+                .next();
+            if let Some(name) = name.filter(|_| is_empty) {
+                self.tree.remove(root, name.as_bytes());
+            }
+        }
     }
 
     /// Takes metadata and length of a folder that was moved from its own `.` record.
@@ -195,15 +221,16 @@ impl Walk<'_> {
         }
     }
 
-    /// Puts one name into `folder`: `parts` are the records of a file in its order, and one record of anything else.
+    /// Puts one name into `folder`: `parts` are the records of a file in its order, and one record of anything else. Answers whether
+    /// it was left out, because it is shown elsewhere.
     fn add(
         &mut self,
         folder: &Pending,
         parts: &[Record<'_>],
         pending: &mut Vec<Pending>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let Some(record) = parts.last() else {
-            return Ok(());
+            return Ok(false);
         };
         self.names_left = self.names_left.checked_sub(1).ok_or_else(|| {
             Error::limit(
@@ -213,7 +240,7 @@ impl Walk<'_> {
         })?;
         let attributes = self.susp.read(self.susp_field(record))?;
         if attributes.relocated {
-            return Ok(());
+            return Ok(true);
         }
         let name = self.name(folder, record, &attributes)?;
         let in_name = |error: Error| error.while_doing(format!("reading \"{name}\" of ISO 9660"));
@@ -230,18 +257,19 @@ impl Walk<'_> {
                 block,
                 len,
             });
-            return Ok(());
+            return Ok(false);
         }
         let node = self.node(parts, &attributes).map_err(in_name)?;
         let key = link_key(parts, &attributes);
         if let Some(id) = key.and_then(|key| self.links.get(&key).copied())
             && self.same(id, &metadata, &node)
         {
-            return self.tree.link(folder.id, name, id).map_err(invalid);
+            self.tree.link(folder.id, name, id).map_err(invalid)?;
+            return Ok(false);
         }
         let id = self.enter(folder.id, name, Inode::new(metadata, node))?;
         self.links.extend(key.map(|key| (key, id)));
-        Ok(())
+        Ok(false)
     }
 
     fn enter(&mut self, folder: InodeId, name: Name, inode: Inode<Content>) -> Result<InodeId> {
