@@ -79,6 +79,12 @@ impl KernelConfig {
         &self.origin
     }
 
+    /// Whether `modules.builtin` was found.
+    #[must_use]
+    pub fn knows_builtin(&self) -> bool {
+        !self.builtin.is_empty()
+    }
+
     /// Whether `modules.builtin` lists the module `name` (`-` and `_` are the same): it needs no loading then.
     #[must_use]
     pub fn has_builtin(&self, name: &str) -> bool {
