@@ -72,6 +72,22 @@ impl Word {
         }
     }
 
+    /// The variables in the word.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Text(_) => None,
+            Piece::Variable { name, .. } => Some(name.as_str()),
+        })
+    }
+
+    /// Whether a text of the word has an `=`.
+    #[must_use]
+    pub fn has_equals(&self) -> bool {
+        self.pieces
+            .iter()
+            .any(|piece| matches!(piece, Piece::Text(text) if text.contains('=')))
+    }
+
     /// The word with the values that `value` knows; a variable without one is empty, as GRUB has it.
     pub fn expand(&self, value: &dyn Fn(&str) -> Option<String>) -> String {
         let pieces = self.pieces.iter().map(|piece| match piece {

@@ -1,0 +1,111 @@
+//! Kernel arguments of live media: which of the image's stay, and ours.
+
+use contract::{media, parameter};
+
+use crate::cmdline;
+
+/// Arguments that say where the installed system is. They mean nothing on live media, or would make the boot wait for a disk.
+const MANAGED: &[&str] = &[
+    // The root, and how it is mounted: the runtime decides. `rw` and `ro` say nothing of an overlay.
+    "root",
+    "rootflags",
+    "rootfstype",
+    "rootwait",
+    "rootdelay",
+    "ro",
+    "rw",
+    "boot",
+    "live-media",
+    "live-media-path",
+    // What an earlier boot loader left.
+    "BOOT_IMAGE",
+    "initrd",
+    // Hibernation: the state of another machine.
+    "resume",
+    "resume_offset",
+    "resumeflags",
+    "rd.resume",
+    // A separate /usr, and verity of the installed root: the media have one root, with its own digest.
+    "mount.usr",
+    "mount.usrflags",
+    "mount.usrfstype",
+    "roothash",
+    "usrhash",
+    "systemd.verity_root_data",
+    "systemd.verity_root_hash",
+    "systemd.verity_usr_data",
+    "systemd.verity_usr_hash",
+    "dm-mod.create",
+    // Encryption, LVM and RAID of the installed system, which the initramfs would wait for.
+    "cryptdevice",
+    "cryptroot",
+    "luks.name",
+    "luks.uuid",
+    "luks.options",
+    "luks.key",
+    "rd.auto",
+    "rd.luks",
+    "rd.lvm",
+    "rd.md",
+    "rd.dm",
+    // Another live program's.
+    "iso-scan/filename",
+    "findiso",
+    "liveimg",
+];
+
+/// Beginnings of names that are managed as a whole.
+const MANAGED_PREFIXES: &[&str] = &[
+    "rd.live.",
+    "rd.overlay",
+    "rd.luks.",
+    "rd.lvm.",
+    "rd.md.",
+    "rd.dm.",
+];
+
+/// Whether an argument of this name is ours to give, so that the image's own goes.
+#[must_use]
+pub fn is_managed(name: &str) -> bool {
+    MANAGED.contains(&name)
+        || MANAGED_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+}
+
+/// What makes a kernel boot the media with this volume identifier, by our runtime and by dracut's live modules alike.
+#[must_use]
+pub fn live_arguments(volume_id: &str) -> Vec<String> {
+    vec![
+        format!("{}=live:CDLABEL={volume_id}", parameter::ROOT),
+        parameter::LIVE_IMAGE.to_owned(),
+        format!("{}={}", parameter::LIVE_DIR, media::DIR),
+        format!("{}={}", parameter::LIVE_SQUASHIMG, media::ROOT_IMAGE_NAME),
+        format!("{}=1", parameter::LIVE_OVERLAYFS),
+    ]
+}
+
+/// The arguments of `line` that stay.
+pub(super) fn kept(line: &str) -> Vec<String> {
+    let mut arguments = cmdline::split(line);
+    arguments.retain(|argument| !is_managed(cmdline::name(argument)));
+    arguments
+}
+
+/// Whether a kernel with these arguments stops before the usual system: a recovery entry.
+pub(super) fn is_recovery(arguments: &[String]) -> bool {
+    const MODES: &[&str] = &[
+        "single",
+        "recovery",
+        "rescue",
+        "emergency",
+        "1",
+        "S",
+        "systemd.unit=rescue.target",
+        "systemd.unit=emergency.target",
+        "rd.break",
+    ];
+    arguments
+        .iter()
+        .any(|argument| MODES.contains(&argument.as_str()))
+}

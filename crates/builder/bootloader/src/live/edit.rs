@@ -1,0 +1,395 @@
+//! The edit of the image's own `grub.cfg`.
+
+use std::ops::Range;
+
+use super::commands::{Role, identifier, role, search, search_variable, title};
+use super::entry::{LiveEntry, is_separator, kernel_of, of_bls, of_command, ours};
+use super::generate::{Commands, argument_words, menu_entry, stripped_value};
+use super::kernels::{LiveKernel, Meaning};
+use super::variables::{Variables, assignment};
+use super::{LiveBoot, is_managed};
+use crate::bls::BlsEntry;
+use crate::grub::{Command, Edits, Script, Visit, Word, quote};
+
+/// An edited configuration.
+pub(super) struct Edited {
+    pub(super) text: Vec<u8>,
+    /// The entries that boot a kernel of the media, in the menu's order.
+    pub(super) entries: Vec<LiveEntry>,
+    pub(super) commands: Commands,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Edits `script`; `None` where it boots no kernel of the media.
+pub(super) fn edit(
+    script: &Script,
+    variables: &Variables,
+    bls: &[BlsEntry],
+    boot: &LiveBoot,
+) -> Option<Edited> {
+    let visits = script.commands();
+    let mut editor = Editor {
+        script,
+        visits: &visits,
+        variables,
+        bls,
+        boot,
+        edits: Edits::new(),
+        removed: Vec::new(),
+        entries: Vec::new(),
+        commands: Commands::Plain,
+        warnings: Vec::new(),
+    };
+    if visits.iter().any(|visit| is_by_platform(visit.command)) {
+        editor.commands = Commands::ByPlatform;
+        editor.edits.insert(0, editor.commands.prelude());
+    }
+    editor.remove_foreign_entries();
+    for visit in &visits {
+        if !editor.is_removed(&visit.command.span) {
+            editor.visit(visit);
+        }
+    }
+    if editor.entries.is_empty() {
+        return None;
+    }
+    Some(Edited {
+        text: editor.edits.apply(script.source()),
+        entries: editor.entries,
+        commands: editor.commands,
+        warnings: editor.warnings,
+    })
+}
+
+struct Editor<'a> {
+    script: &'a Script,
+    visits: &'a [Visit<'a>],
+    variables: &'a Variables,
+    bls: &'a [BlsEntry],
+    boot: &'a LiveBoot,
+    edits: Edits,
+    removed: Vec<Range<usize>>,
+    entries: Vec<LiveEntry>,
+    commands: Commands,
+    warnings: Vec<String>,
+}
+
+impl<'a> Editor<'a> {
+    fn is_removed(&self, span: &Range<usize>) -> bool {
+        self.removed
+            .iter()
+            .any(|removed| removed.start <= span.start && span.end <= removed.end)
+    }
+
+    /// The commands in the blocks of `command`.
+    fn inside(&self, command: &Command) -> impl Iterator<Item = &'a Visit<'a>> + use<'a> {
+        let span = command.span.clone();
+        let visits = self.visits.iter();
+        visits.filter(move |visit| {
+            span.start < visit.command.span.start && visit.command.span.end <= span.end
+        })
+    }
+
+    /// Takes out menu entries that start what is not on the media, and submenus of which nothing is left.
+    fn remove_foreign_entries(&mut self) {
+        for visit in self
+            .visits
+            .iter()
+            .filter(|visit| role(visit.command) == Role::MenuEntry)
+        {
+            if let Some(reason) = self.foreign(visit.command) {
+                self.remove(visit, reason);
+            }
+        }
+        for visit in self
+            .visits
+            .iter()
+            .filter(|visit| role(visit.command) == Role::Submenu)
+        {
+            let lives = |inner: &Visit<'_>| match role(inner.command) {
+                Role::MenuEntry => !self.is_removed(&inner.command.span),
+                Role::BlsEntries => true,
+                _ => false,
+            };
+            if !self.is_removed(&visit.command.span) && !self.inside(visit.command).any(lives) {
+                self.remove(visit, "none of its entries works from media");
+            }
+        }
+    }
+
+    /// Why a menu entry cannot work from media.
+    fn foreign(&self, entry: &Command) -> Option<&'static str> {
+        let mut reason = None;
+        for inner in self.inside(entry) {
+            match role(inner.command) {
+                Role::Linux
+                    if kernel_of(inner.command, self.variables, self.boot) == Meaning::Other =>
+                {
+                    return Some("it boots a kernel that is not on the media");
+                }
+                Role::Linux => reason = None,
+                Role::Foreign => {
+                    reason = Some("it starts another system, which is not on the media")
+                }
+                _ => {}
+            }
+        }
+        reason
+    }
+
+    fn remove(&mut self, visit: &Visit<'_>, reason: &str) {
+        let name = title(visit.command).unwrap_or("without a fixed title");
+        self.warnings.push(format!(
+            "the boot menu's entry {name:?} is left out: {reason}"
+        ));
+        self.neutralise(visit);
+        self.removed.push(visit.command.span.clone());
+    }
+
+    /// Takes a command out. Where it is not alone on its lines `true` takes its place: an empty block is a fault in GRUB's language.
+    fn neutralise(&mut self, visit: &Visit<'_>) {
+        let span = visit.command.span.clone();
+        let source = self.script.source();
+        let before = source.get(..span.start).unwrap_or_default();
+        let after = source.get(span.end..).unwrap_or_default();
+        let line_start = before
+            .rsplit(|byte| *byte == b'\n')
+            .next()
+            .unwrap_or_default();
+        let alone =
+            line_start.trim_ascii().is_empty() && after.first().is_none_or(|byte| *byte == b'\n');
+        if alone && visit.within.is_empty() && !visit.nested {
+            self.edits.replace(span, "");
+        } else {
+            self.edits.replace(span, "true");
+        }
+    }
+
+    fn visit(&mut self, visit: &Visit<'_>) {
+        let command = visit.command;
+        match role(command) {
+            Role::Linux => self.linux(visit),
+            Role::Initrd => self.initrd(visit),
+            Role::Search => {
+                let text = search(&self.boot.volume_id, &search_variable(command));
+                self.edits.replace(command.span.clone(), text);
+            }
+            Role::BlsEntries => self.bls_entries(visit),
+            Role::LoadEnvironment if !self.variables.has_block(command) => self.neutralise(visit),
+            Role::SaveEnvironment => self.neutralise(visit),
+            Role::DeviceTree => {
+                self.warnings.push("the boot menu loads a device tree, which is not on the media; that is left out".to_owned());
+                self.neutralise(visit);
+            }
+            Role::Other => self.assignment(visit),
+            _ => {}
+        }
+    }
+
+    fn linux(&mut self, visit: &Visit<'_>) {
+        let Some(mut entry) = of_command(visit, self.variables, self.boot) else {
+            self.warnings.push(format!(
+                "the boot menu loads {:?}, which is not on the media; that is left out",
+                visit
+                    .command
+                    .arguments()
+                    .first()
+                    .map(|path| self.script.text(&path.span))
+                    .unwrap_or_default()
+            ));
+            return self.neutralise(visit);
+        };
+        if let Meaning::Newest(kernel) = kernel_of(visit.command, self.variables, self.boot)
+            && self.boot.kernels.len() > 1
+        {
+            self.warnings.push(format!(
+                "the boot menu's entry {:?} names no version of the kernel; it boots the newest, {}",
+                entry.title, kernel.version
+            ));
+        }
+        let menu_entry = menu_entry_of(visit);
+        let outermost = visit.within.first().copied();
+        if let Some(menu_entry) =
+            menu_entry.filter(|entry| outermost.is_some_and(|outer| std::ptr::eq(outer, *entry)))
+        {
+            entry.key = key(menu_entry);
+        }
+        let (linux, _) = self.commands.words();
+        self.replace_name(visit.command, linux);
+        self.replace_path(visit, &visit.command.words[1..2], &entry.kernel.image);
+        self.linux_arguments(visit.command);
+        let has_initrd = menu_entry.is_none_or(|menu_entry| {
+            self.inside(menu_entry)
+                .any(|inner| role(inner.command) == Role::Initrd)
+        });
+        if !has_initrd {
+            let (_, initrd) = self.commands.words();
+            let line = format!("\n\t{initrd} {}", quote(&entry.kernel.initramfs));
+            self.edits.insert(visit.command.span.end, line);
+        }
+        self.entries.push(entry);
+    }
+
+    /// Takes out the arguments that are ours to give, and gives them.
+    fn linux_arguments(&mut self, command: &Command) {
+        let ours = ours(self.boot, false);
+        let words = &command.words;
+        let mut end = words.get(1).map_or(command.span.end, |path| path.span.end);
+        let mut insert_at = None;
+        for pair in words.get(1..).unwrap_or_default().windows(2) {
+            let [before, word] = pair else {
+                continue;
+            };
+            let given = word
+                .literal()
+                .is_some_and(|text| ours.iter().any(|argument| argument == text));
+            if word.name().is_some_and(is_managed) || given {
+                self.edits.replace(before.span.end..word.span.end, "");
+            } else {
+                let last = word.literal().is_some_and(is_separator)
+                    || word.variable() == Some("kernelopts");
+                if last && insert_at.is_none() {
+                    insert_at = Some(before.span.end);
+                }
+                end = word.span.end;
+            }
+        }
+        self.edits
+            .insert(insert_at.unwrap_or(end), argument_words(&ours));
+    }
+
+    fn initrd(&mut self, visit: &Visit<'_>) {
+        let Some(kernel) = self.kernel_before(visit) else {
+            return self.neutralise(visit);
+        };
+        let (_, initrd) = self.commands.words();
+        self.replace_name(visit.command, initrd);
+        let path = kernel.initramfs.clone();
+        match visit.command.arguments() {
+            [] => self
+                .edits
+                .insert(visit.command.span.end, format!(" {}", quote(&path))),
+            words => self.replace_path(visit, words, &path),
+        }
+    }
+
+    /// The kernel of the last `linux` before this command, in the same menu entry.
+    fn kernel_before(&self, visit: &Visit<'_>) -> Option<&'a LiveKernel> {
+        let entry = menu_entry_of(visit);
+        let mut before = self.visits.iter().filter(|other| {
+            role(other.command) == Role::Linux
+                && other.command.span.end <= visit.command.span.start
+                && entry.is_none_or(|entry| entry.span.contains(&other.command.span.start))
+        });
+        let (Meaning::Kernel(kernel) | Meaning::Newest(kernel)) =
+            kernel_of(before.next_back()?.command, self.variables, self.boot)
+        else {
+            return None;
+        };
+        Some(kernel)
+    }
+
+    fn replace_name(&mut self, command: &Command, name: &str) {
+        if let Some(word) = command.words.first() {
+            self.edits.replace(word.span.clone(), name);
+        }
+    }
+
+    /// Puts `path` in the place of these words, and in conditions of the same menu entry that ask for one of them.
+    fn replace_path(&mut self, visit: &Visit<'_>, words: &[Word], path: &str) {
+        let (Some(first), Some(last)) = (words.first(), words.last()) else {
+            return;
+        };
+        self.edits
+            .replace(first.span.start..last.span.end, quote(path));
+        let Some(entry) = menu_entry_of(visit) else {
+            return;
+        };
+        let tests = self
+            .inside(entry)
+            .filter(|inner| role(inner.command) == Role::Test);
+        for word in tests.flat_map(|test| test.command.arguments()) {
+            if words.iter().any(|old| old.pieces == word.pieces) {
+                self.edits.replace(word.span.clone(), quote(path));
+            }
+        }
+    }
+
+    /// Puts the entries that `blscfg` would show into its place.
+    fn bls_entries(&mut self, visit: &Visit<'_>) {
+        let shown = self.entries.iter().any(|entry| {
+            entry
+                .key
+                .as_deref()
+                .is_some_and(|key| key.starts_with("liveos-"))
+        });
+        if shown || visit.command.name() != Some("blscfg") {
+            return self.neutralise(visit);
+        }
+        let mut text = String::new();
+        for bls in self.bls {
+            match of_bls(bls, self.variables, self.boot) {
+                Some(entry) => {
+                    text.push_str(&menu_entry(&entry, self.boot, self.commands));
+                    let at_top = visit.within.is_empty();
+                    self.entries.push(LiveEntry { key: entry.key.clone().filter(|_| at_top), ..entry });
+                }
+                None => self.warnings.push(format!(
+                    "the boot menu's entry {:?} is left out: it boots a kernel that is not on the media",
+                    bls.value("title").unwrap_or(bls.id())
+                )),
+            }
+        }
+        match text.trim_end() {
+            "" => self.neutralise(visit),
+            text => self.edits.replace(visit.command.span.clone(), text),
+        }
+    }
+
+    /// A device that is set by its number is another one on another machine; a command line in a variable loses what is ours to give.
+    fn assignment(&mut self, visit: &Visit<'_>) {
+        let Some((name, word)) = assignment(visit.command) else {
+            return;
+        };
+        if name == "root" {
+            if word.literal().is_some() {
+                self.neutralise(visit);
+            }
+            return;
+        }
+        if !self.variables.is_command_line(name) {
+            return;
+        }
+        let text = self.script.text(&word.span).into_owned();
+        let Some((name, raw)) = text.split_once('=') else {
+            return;
+        };
+        if let Some(value) = stripped_value(raw) {
+            self.edits
+                .replace(word.span.clone(), format!("{name}={value}"));
+        }
+    }
+}
+
+/// What `default` has to be to choose this entry of the top menu. Texts that begin like a number would count as one.
+fn key(entry: &Command) -> Option<String> {
+    let key = identifier(entry).or_else(|| title(entry))?;
+    let number = key
+        .trim_start()
+        .starts_with(|first: char| first.is_ascii_digit() || matches!(first, '-' | '+'));
+    (!number && !key.is_empty()).then(|| key.replace('>', ">>"))
+}
+
+/// The innermost menu entry in which a command stands.
+fn menu_entry_of<'a>(visit: &Visit<'a>) -> Option<&'a Command> {
+    let within = visit.within.iter().rev().copied();
+    within
+        .into_iter()
+        .find(|command| role(command) == Role::MenuEntry)
+}
+
+/// Whether a command needs [`Commands::ByPlatform`]: one for UEFI alone, or what an earlier edit made of it.
+fn is_by_platform(command: &Command) -> bool {
+    let ours = command.words.first().and_then(Word::variable);
+    matches!(command.name(), Some("linuxefi" | "initrdefi")) || ours == Some("liveos_linux")
+}

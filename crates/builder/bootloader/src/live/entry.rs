@@ -1,0 +1,254 @@
+//! Entries of the media's menu as values, and where their arguments come from.
+
+use super::LiveBoot;
+use super::arguments::{is_managed, is_recovery, kept};
+use super::commands::{Role, role, title};
+use super::kernels::{LiveKernel, Meaning, meaning};
+use super::variables::Variables;
+use crate::bls::BlsEntry;
+use crate::cmdline;
+use crate::grub::{Command, Script, Visit, Word};
+
+/// An entry that boots a kernel of the media.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveEntry {
+    /// What the menu shows.
+    pub title: String,
+    /// The kernel.
+    pub kernel: LiveKernel,
+    /// The image's own arguments, without those that are ours. [`command_line`](Self::command_line) has them all.
+    pub arguments: Vec<String>,
+    /// Whether the media are checked before they are used.
+    pub checks_media: bool,
+    /// What `default` has to be in `grub.cfg` so that this entry is chosen; `None` where nothing can choose it.
+    pub(super) key: Option<String>,
+}
+
+impl LiveEntry {
+    /// Whether it stops before the usual system.
+    #[must_use]
+    pub fn is_recovery(&self) -> bool {
+        let title = self.title.to_lowercase();
+        is_recovery(&self.arguments) || title.contains("recovery") || title.contains("rescue")
+    }
+
+    /// All arguments of the kernel: the image's, the live system's, the further ones. What follows a `--` is for init and stays last.
+    #[must_use]
+    pub fn command_line(&self, boot: &LiveBoot) -> Vec<String> {
+        let ours = ours(boot, self.checks_media);
+        let theirs = self
+            .arguments
+            .iter()
+            .filter(|argument| !ours.contains(argument))
+            .cloned();
+        let mut all: Vec<String> = theirs.collect();
+        let end = all
+            .iter()
+            .position(|argument| is_separator(argument))
+            .unwrap_or(all.len());
+        all.splice(end..end, ours);
+        all
+    }
+}
+
+/// The arguments that every entry gets.
+pub(super) fn ours(boot: &LiveBoot, checks_media: bool) -> Vec<String> {
+    let mut ours = boot.live_arguments.clone();
+    if checks_media {
+        ours.push(contract::parameter::LIVE_CHECK.to_owned());
+    }
+    for argument in &boot.extra_arguments {
+        if !ours.contains(argument) {
+            ours.push(argument.clone());
+        }
+    }
+    ours
+}
+
+/// Whether what follows is for init: `--`, or `---` of Debian's installers.
+pub(super) fn is_separator(argument: &str) -> bool {
+    matches!(argument, "--" | "---")
+}
+
+/// The image's own arguments of a `linux` command, with the variables that are known.
+pub(super) fn image_arguments(command: &Command, variables: &Variables) -> Vec<String> {
+    let mut arguments = Vec::new();
+    for word in command.arguments().iter().skip(1) {
+        let text = variables.expand(word);
+        if word.is_split() {
+            arguments.extend(kept(&text));
+        } else if !text.is_empty() && !is_managed(cmdline::name(&text)) {
+            arguments.push(text);
+        }
+    }
+    arguments
+}
+
+/// What the kernel of a `linux` command is.
+pub(super) fn kernel_of<'a>(
+    command: &Command,
+    variables: &Variables,
+    boot: &'a LiveBoot,
+) -> Meaning<'a> {
+    match command.arguments().first() {
+        None => Meaning::Other,
+        Some(path) => meaning(
+            &boot.kernels,
+            &variables.expand(path),
+            variables.is_complete(path),
+        ),
+    }
+}
+
+/// The entry of a `linux` command, if it boots a kernel of the media.
+pub(super) fn of_command(
+    visit: &Visit<'_>,
+    variables: &Variables,
+    boot: &LiveBoot,
+) -> Option<LiveEntry> {
+    let (Meaning::Kernel(kernel) | Meaning::Newest(kernel)) =
+        kernel_of(visit.command, variables, boot)
+    else {
+        return None;
+    };
+    let menu_entry = visit
+        .within
+        .iter()
+        .rev()
+        .find(|command| role(command) == Role::MenuEntry);
+    let title = menu_entry
+        .and_then(|command| title(command))
+        .unwrap_or(&boot.title);
+    Some(LiveEntry {
+        title: title.to_owned(),
+        kernel: kernel.clone(),
+        arguments: image_arguments(visit.command, variables),
+        checks_media: false,
+        key: None,
+    })
+}
+
+/// The entry of a Boot Loader Specification entry, if it boots a kernel of the media.
+pub(super) fn of_bls(bls: &BlsEntry, variables: &Variables, boot: &LiveBoot) -> Option<LiveEntry> {
+    let path = bls.value("linux")?;
+    let by_version = boot
+        .kernels
+        .iter()
+        .find(|kernel| bls.value("version") == Some(&kernel.version));
+    let kernel = match (meaning(&boot.kernels, path, true), by_version) {
+        (Meaning::Kernel(kernel), _) => kernel,
+        (Meaning::Newest(kernel), by_version) => by_version.unwrap_or(kernel),
+        (Meaning::Other, Some(kernel)) if !path.contains("rescue") => kernel,
+        (Meaning::Other, _) => return None,
+    };
+    let options: Vec<String> = bls
+        .values("options")
+        .map(|options| expand_text(options, variables))
+        .collect();
+    Some(LiveEntry {
+        title: expand_text(bls.value("title").unwrap_or(&boot.title), variables),
+        kernel: kernel.clone(),
+        arguments: kept(&options.join(" ")),
+        checks_media: false,
+        key: Some(format!("liveos-{}", bls.id())),
+    })
+}
+
+/// A text that is no script, with `$name` and `${name}` replaced as GRUB's `blscfg` does.
+fn expand_text(text: &str, variables: &Variables) -> String {
+    let mut expanded = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        expanded.push_str(before);
+        let (inner, braced) = after
+            .strip_prefix('{')
+            .map_or((after, false), |inner| (inner, true));
+        let len = inner
+            .bytes()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+            .count();
+        let (name, after_name) = inner.split_at(len);
+        rest = match (braced, after_name.strip_prefix('}')) {
+            (true, Some(rest)) => rest,
+            _ => after_name,
+        };
+        match name {
+            "" => expanded.push('$'),
+            name => expanded.push_str(&variables.value(name).unwrap_or_default()),
+        }
+    }
+    expanded.push_str(rest);
+    expanded
+}
+
+/// Every entry of the image that boots a kernel of the media: its Boot Loader Specification entries, then those of `grub.cfg`, each
+/// kernel and title once.
+pub(super) fn known_entries(
+    script: Option<&Script>,
+    variables: &Variables,
+    bls: &[BlsEntry],
+    boot: &LiveBoot,
+) -> Vec<LiveEntry> {
+    let mut entries: Vec<LiveEntry> = bls
+        .iter()
+        .filter_map(|bls| of_bls(bls, variables, boot))
+        .collect();
+    for visit in script.map(Script::commands).unwrap_or_default() {
+        let found = (role(visit.command) == Role::Linux)
+            .then(|| of_command(&visit, variables, boot))
+            .flatten();
+        let known = |found: &LiveEntry| {
+            entries
+                .iter()
+                .any(|entry| entry.kernel == found.kernel && entry.title == found.title)
+        };
+        entries.extend(found.filter(|found| !known(found)));
+    }
+    entries
+}
+
+/// What `/etc/default/grub` gives to every kernel: `GRUB_CMDLINE_LINUX` and `GRUB_CMDLINE_LINUX_DEFAULT`.
+///
+/// The file is a shell script; only plain assignments of one text count, and the last one wins.
+pub(super) fn default_command_line(defaults: &str) -> String {
+    let value = |name: &str| {
+        let mut values = defaults
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='));
+        let quotes: &[char] = &['"', '\''];
+        let value = values
+            .next_back()
+            .unwrap_or_default()
+            .trim()
+            .trim_matches(quotes);
+        let plain = !value.contains(['$', '`', '\\']);
+        if plain {
+            value.to_owned()
+        } else {
+            String::new()
+        }
+    };
+    format!(
+        "{} {}",
+        value("GRUB_CMDLINE_LINUX"),
+        value("GRUB_CMDLINE_LINUX_DEFAULT")
+    )
+}
+
+/// The title of an entry that we make.
+pub(super) fn new_title(boot: &LiveBoot, kernel: &LiveKernel) -> String {
+    match boot.kernels.len() {
+        1 => boot.title.clone(),
+        _ => format!("{} ({})", boot.title, kernel.version),
+    }
+}
+
+impl Word {
+    /// Whether its value becomes several words: a variable outside of quotes.
+    fn is_split(&self) -> bool {
+        matches!(
+            self.pieces.as_slice(),
+            [crate::grub::Piece::Variable { quoted: false, .. }]
+        )
+    }
+}

@@ -1,0 +1,263 @@
+//! Text of the media's `grub.cfg` that is ours: new entries, the end of an edited file, a whole new file, the redirector.
+
+use super::LiveBoot;
+use super::arguments::is_managed;
+use super::commands::search;
+use super::entry::{LiveEntry, new_title};
+use crate::cmdline;
+use crate::grub::{Script, quote};
+
+/// The lines between which everything is ours, so that it can be taken away when media are made of media.
+const BEGIN: &str = "### BEGIN liveos ###";
+const END: &str = "### END liveos ###";
+
+/// The identifier of the entry that checks the media.
+const CHECK_ID: &str = "liveos-check";
+
+/// Which commands load a kernel and an initramfs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Commands {
+    /// `linux` and `initrd`, which every GRUB of today has.
+    Plain,
+    /// `linuxefi` and `initrdefi` under UEFI: an image that uses them may have a GRUB whose `linux` does not verify.
+    ByPlatform,
+}
+
+impl Commands {
+    /// The words for the two commands.
+    pub(super) fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Plain => ("linux", "initrd"),
+            Self::ByPlatform => ("$liveos_linux", "$liveos_initrd"),
+        }
+    }
+
+    /// What has to stand before the first use.
+    pub(super) fn prelude(self) -> String {
+        match self {
+            Self::Plain => String::new(),
+            Self::ByPlatform => format!(
+                "{BEGIN}\nif [ \"$grub_platform\" = efi ]; then\n  set liveos_linux=linuxefi\n  set liveos_initrd=initrdefi\n\
+                 else\n  set liveos_linux=linux\n  set liveos_initrd=initrd\nfi\n{END}\n"
+            ),
+        }
+    }
+}
+
+/// What comes to the end of a configuration.
+pub(super) struct Closing<'a> {
+    pub(super) boot: &'a LiveBoot,
+    pub(super) commands: Commands,
+    /// Arguments for a kernel without an entry.
+    pub(super) fallback: &'a [String],
+}
+
+impl Closing<'_> {
+    /// `text` with an entry for every kernel that has none, the media check entry, the default and the timeout.
+    pub(super) fn close(
+        &self,
+        text: Vec<u8>,
+        entries: Vec<LiveEntry>,
+    ) -> (Vec<u8>, Vec<LiveEntry>) {
+        let (boot, mut text, mut entries) = (self.boot, text, entries);
+        if text.last().is_some_and(|last| *last != b'\n') {
+            text.push(b'\n');
+        }
+        for kernel in &boot.kernels {
+            if entries.iter().any(|entry| entry.kernel == *kernel) {
+                continue;
+            }
+            let entry = LiveEntry {
+                title: new_title(boot, kernel),
+                kernel: kernel.clone(),
+                arguments: self.fallback.to_vec(),
+                checks_media: false,
+                key: Some(format!("liveos-{}", kernel.version)),
+            };
+            text.extend_from_slice(menu_entry(&entry, boot, self.commands).as_bytes());
+            entries.push(entry);
+        }
+        text.extend_from_slice(format!("{BEGIN}\n").as_bytes());
+        let default = default_entry(boot, &entries);
+        let key = default
+            .and_then(|entry| entry.key.clone())
+            .unwrap_or_else(|| "0".to_owned());
+        if let Some(check) = default
+            .filter(|_| boot.media_check)
+            .map(|entry| check_entry(entry, boot))
+        {
+            text.extend_from_slice(menu_entry(&check, boot, self.commands).as_bytes());
+            entries.push(check);
+        }
+        text.extend_from_slice(format!("set default={}\n", quote(&key)).as_bytes());
+        if let Some(timeout) = boot.timeout {
+            text.extend_from_slice(
+                format!("set timeout_style=menu\nset timeout={timeout}\n").as_bytes(),
+            );
+        }
+        text.extend_from_slice(format!("{END}\n").as_bytes());
+        (text, entries)
+    }
+}
+
+/// The first entry of the newest kernel that can be chosen and is no recovery entry, or what comes nearest.
+fn default_entry<'a>(boot: &LiveBoot, entries: &'a [LiveEntry]) -> Option<&'a LiveEntry> {
+    let newest = boot.kernels.first();
+    let usual = || entries.iter().filter(|entry| !entry.is_recovery());
+    usual()
+        .find(|entry| Some(&entry.kernel) == newest && entry.key.is_some())
+        .or_else(|| usual().find(|entry| entry.key.is_some()))
+        .or_else(|| usual().next())
+        .or_else(|| entries.first())
+}
+
+fn check_entry(entry: &LiveEntry, boot: &LiveBoot) -> LiveEntry {
+    LiveEntry {
+        title: format!("Check this medium and start {}", boot.title),
+        checks_media: true,
+        key: Some(CHECK_ID.to_owned()),
+        ..entry.clone()
+    }
+}
+
+/// A menu entry.
+pub(super) fn menu_entry(entry: &LiveEntry, boot: &LiveBoot, commands: Commands) -> String {
+    let (linux, initrd) = commands.words();
+    let arguments: Vec<String> = entry
+        .command_line(boot)
+        .iter()
+        .map(|argument| quote(argument))
+        .collect();
+    let id = entry
+        .key
+        .as_deref()
+        .map(|key| format!(" --id {}", quote(key)))
+        .unwrap_or_default();
+    let arguments = arguments.join(" ");
+    format!(
+        "menuentry {}{id} {{\n\t{}\n\techo {}\n\t{linux} {} {arguments}\n\t{initrd} {}\n}}\n",
+        quote(&one_line(&entry.title)),
+        search(&boot.volume_id, "root"),
+        quote(&format!("Loading Linux {} ...", entry.kernel.version)),
+        quote(&entry.kernel.image),
+        quote(&entry.kernel.initramfs),
+    )
+}
+
+/// A title without characters that end a line.
+fn one_line(title: &str) -> String {
+    title.replace(|character: char| character.is_control(), " ")
+}
+
+/// A whole configuration: the image's serial console, if `script` has one, and these entries.
+pub(super) fn generate(
+    boot: &LiveBoot,
+    script: Option<&Script>,
+    known: Vec<LiveEntry>,
+    fallback: &[String],
+) -> (Vec<u8>, Vec<LiveEntry>) {
+    let mut text = "# The boot menu of live media, made by liveos.\n".to_owned();
+    text.push_str(&console(script));
+    text.push_str(&search(&boot.volume_id, "root"));
+    text.push_str("\ninsmod all_video\ninsmod gzio\nset gfxpayload=keep\n");
+    let mut entries = Vec::new();
+    for (at, known) in known.into_iter().enumerate() {
+        let key = known
+            .key
+            .clone()
+            .unwrap_or_else(|| format!("liveos-{}-{at}", known.kernel.version));
+        let entry = LiveEntry {
+            key: Some(key),
+            ..known
+        };
+        text.push_str(&menu_entry(&entry, boot, Commands::Plain));
+        entries.push(entry);
+    }
+    Closing {
+        boot,
+        commands: Commands::Plain,
+        fallback,
+    }
+    .close(text.into_bytes(), entries)
+}
+
+/// The commands of `script` that set up a serial console, as they stand.
+fn console(script: Option<&Script>) -> String {
+    let Some(script) = script else {
+        return String::new();
+    };
+    let visits = script.commands();
+    let serial = visits
+        .iter()
+        .any(|visit| visit.command.name() == Some("serial"));
+    let wanted = |name: Option<&str>| {
+        matches!(
+            name,
+            Some("serial" | "terminal_input" | "terminal_output" | "terminal")
+        )
+    };
+    let lines = visits
+        .iter()
+        .filter(|visit| serial && visit.within.is_empty() && wanted(visit.command.name()));
+    lines
+        .map(|visit| format!("{}\n", script.text(&visit.command.span)))
+        .collect()
+}
+
+/// What a GRUB with another prefix reads first: it finds the media, by their label or else by their root file system image, and goes on
+/// with their `grub.cfg`.
+pub(super) fn redirector(boot: &LiveBoot) -> String {
+    let config = format!(
+        "($root){}/{}",
+        boot.grub_folder,
+        contract::media::GRUB_CONFIG_NAME
+    );
+    format!(
+        "{}\nif [ ! -f {config} ]; then\n  search --no-floppy --file /{} --set=root\nfi\nset prefix=($root){}\nconfigfile {config}\n",
+        search(&boot.volume_id, "root"),
+        contract::media::ROOT_IMAGE,
+        boot.grub_folder,
+    )
+}
+
+/// `config` without what stands between our lines.
+pub(super) fn without_closing(config: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(config.len());
+    let mut ours = false;
+    for line in config.split_inclusive(|byte| *byte == b'\n') {
+        let text = line.trim_ascii();
+        ours |= text == BEGIN.as_bytes();
+        if !ours {
+            kept.extend_from_slice(line);
+        }
+        ours &= text != END.as_bytes();
+    }
+    kept
+}
+
+/// The arguments for a `linux` command that is edited: ours, as words.
+pub(super) fn argument_words(arguments: &[String]) -> String {
+    arguments
+        .iter()
+        .map(|argument| format!(" {}", quote(argument)))
+        .collect()
+}
+
+/// A value that is assigned to a variable for command lines, without the arguments that are ours to give. `raw` is as it was written;
+/// `None` where nothing changes.
+pub(super) fn stripped_value(raw: &str) -> Option<String> {
+    let (open, inner, close) = match raw.as_bytes() {
+        [b'"', .., b'"'] if raw.len() > 1 => ("\"", raw.get(1..raw.len() - 1)?, "\""),
+        [b'\'', .., b'\''] if raw.len() > 1 => ("'", raw.get(1..raw.len() - 1)?, "'"),
+        _ => ("", raw, ""),
+    };
+    if inner.contains(['"', '\'', '\\']) {
+        return None;
+    }
+    let kept: Vec<&str> = inner
+        .split([' ', '\t'])
+        .filter(|argument| !is_managed(cmdline::name(argument)))
+        .collect();
+    let stripped = kept.join(" ");
+    (stripped != inner).then(|| format!("{open}{stripped}{close}"))
+}
