@@ -1,3 +1,47 @@
 //! `liveos-init`: the program in the initramfs.
+//!
+//! As process 1 it finds the live medium, puts a writable layer on the root file system image and starts the system in it; from
+//! [`contract::media::SHUTDOWN`] it releases the medium at the end.
+//!
+//! * [`role`]: what the program is, by how it was started.
+//! * [`stage`]: the boot, one file a stage.
+//! * [`system`]: what the stages need of the machine; [`sys`] has it, and is the only place with unsafe code.
+//! * [`probe`], [`modules`], [`uevent`], [`glob`]: what needs no machine.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::indexing_slicing
+    )
+)]
 
-fn main() {}
+mod glob;
+mod modules;
+mod probe;
+mod report;
+mod role;
+mod stage;
+mod sys;
+mod system;
+mod uevent;
+
+#[cfg(test)]
+mod fake;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let name = arguments.next().unwrap_or_default();
+    if std::process::id() != 1 {
+        sys::usage();
+        return ExitCode::FAILURE;
+    }
+    if name.rsplit('/').next() == Some("shutdown") {
+        let end = role::shutdown::End::parse(&arguments.next().unwrap_or_default());
+        role::shutdown::run(&mut sys::Last, end);
+        sys::rest()
+    }
+    role::pid1::run(&mut sys::Machine::default())
+}

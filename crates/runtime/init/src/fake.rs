@@ -1,0 +1,308 @@
+//! A machine that only writes down what was asked of it: stages run on it without root, and each operation can be refused.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::time::Duration;
+
+use contract::request::{Emergency, Verbosity};
+use rustix::io::Errno;
+
+use crate::system::{Bytes, Kind, Level, Mount, MountFlags, System, Wait};
+
+/// Files with their paths.
+type Files = Vec<(String, Vec<u8>)>;
+
+/// What happens at a moment: files appear, and the kernel says something.
+#[derive(Debug)]
+struct Event {
+    at: Duration,
+    files: Files,
+    message: Vec<u8>,
+}
+
+/// The fake machine.
+#[derive(Debug, Default)]
+pub(crate) struct Fake {
+    /// Every file with its bytes; folders follow from them.
+    pub(crate) files: BTreeMap<String, Vec<u8>>,
+    folders: BTreeSet<String>,
+    /// What appears below a mount's target, by the mount's source.
+    mounts: BTreeMap<String, Files>,
+    /// What was done, in order: `mount iso9660 /dev/sr0 /run/initramfs/live`.
+    pub(crate) done: Vec<String>,
+    /// What was logged.
+    pub(crate) log: Vec<String>,
+    /// What the consoles show.
+    pub(crate) screen: String,
+    refusals: BTreeMap<String, Errno>,
+    events: VecDeque<Event>,
+    /// Files that come with a kernel module, by its path.
+    drivers: BTreeMap<String, (Files, Vec<u8>)>,
+    now: Duration,
+}
+
+impl Fake {
+    pub(crate) fn file(&mut self, path: &str, bytes: impl Into<Vec<u8>>) -> &mut Self {
+        self.files.insert(path.to_owned(), bytes.into());
+        self
+    }
+
+    /// Whoever mounts `source` sees this file at this path below the target.
+    pub(crate) fn on_mount(
+        &mut self,
+        source: &str,
+        path: &str,
+        bytes: impl Into<Vec<u8>>,
+    ) -> &mut Self {
+        let files = self.mounts.entry(source.to_owned()).or_default();
+        files.push((path.to_owned(), bytes.into()));
+        self
+    }
+
+    /// At this second a block device is there and the kernel says so.
+    pub(crate) fn appears(
+        &mut self,
+        second: u64,
+        name: &str,
+        bytes: impl Into<Vec<u8>>,
+    ) -> &mut Self {
+        let message = format!("add@/devices/x/block/{name}\0ACTION=add\0SUBSYSTEM=block\0");
+        self.events.push_back(Event {
+            at: Duration::from_secs(second),
+            files: vec![(format!("/dev/{name}"), bytes.into())],
+            message: message.into(),
+        });
+        self
+    }
+
+    /// At this second the kernel says this.
+    pub(crate) fn says(&mut self, second: u64, message: &str) -> &mut Self {
+        self.events.push_back(Event {
+            at: Duration::from_secs(second),
+            files: Vec::new(),
+            message: message.into(),
+        });
+        self
+    }
+
+    /// When this module is loaded, a block device is there and the kernel says so.
+    pub(crate) fn drives(
+        &mut self,
+        module: &str,
+        name: &str,
+        bytes: impl Into<Vec<u8>>,
+    ) -> &mut Self {
+        let message = format!("add@/devices/y/block/{name}\0ACTION=add\0SUBSYSTEM=block\0");
+        let files = vec![(format!("/dev/{name}"), bytes.into())];
+        self.drivers
+            .insert(module.to_owned(), (files, message.into()));
+        self
+    }
+
+    /// This operation, as [`done`](Self::done) has it, answers so from now on.
+    pub(crate) fn refuse(&mut self, operation: &str, error: Errno) -> &mut Self {
+        self.refusals.insert(operation.to_owned(), error);
+        self
+    }
+
+    /// What was done of this kind, without the first word.
+    pub(crate) fn done_of(&self, verb: &str) -> Vec<String> {
+        let lines = self
+            .done
+            .iter()
+            .filter_map(|line| line.strip_prefix(verb)?.strip_prefix(' '));
+        lines.map(str::to_owned).collect()
+    }
+
+    fn act(&mut self, operation: String) -> io::Result<()> {
+        let refusal = self.refusals.get(&operation).copied();
+        self.done.push(operation);
+        match refusal {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
+    }
+
+    fn is_folder(&self, path: &str) -> bool {
+        let below = format!("{}/", path.trim_end_matches('/'));
+        self.folders.contains(path)
+            || self
+                .files
+                .keys()
+                .chain(&self.folders)
+                .any(|p| p.starts_with(&below))
+    }
+}
+
+struct Held(Vec<u8>);
+
+impl Bytes for Held {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let from = usize::try_from(offset).unwrap();
+        let bytes = self
+            .0
+            .get(from..from + buf.len())
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        buf.copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+impl System for Fake {
+    fn clock(&self) -> Duration {
+        self.now
+    }
+    fn set_verbosity(&mut self, _: Verbosity) {}
+    fn log(&mut self, level: Level, text: &str) {
+        self.log.push(format!("{level:?}: {text}"));
+    }
+    fn console(&mut self, text: &str) {
+        self.screen.push_str(text);
+    }
+
+    fn read(&self, path: &str, limit: usize) -> io::Result<Vec<u8>> {
+        if let Some(error) = self.refusals.get(&format!("read {path}")) {
+            return Err((*error).into());
+        }
+        let bytes = self.files.get(path).ok_or(io::ErrorKind::NotFound)?;
+        if bytes.len() > limit {
+            return Err(io::Error::other("too long"));
+        }
+        Ok(bytes.clone())
+    }
+    fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        self.act(format!("write {path}"))?;
+        self.files.insert(path.to_owned(), bytes.to_vec());
+        Ok(())
+    }
+    fn list(&self, path: &str) -> io::Result<Vec<String>> {
+        let below = format!("{path}/");
+        let names = self
+            .files
+            .keys()
+            .chain(&self.folders)
+            .filter_map(|p| p.strip_prefix(&below));
+        let names: BTreeSet<_> = names
+            .map(|rest| rest.split('/').next().unwrap().to_owned())
+            .collect();
+        Ok(names.into_iter().collect())
+    }
+    fn kind(&self, path: &str) -> io::Result<Kind> {
+        if self.files.contains_key(path) {
+            Ok(Kind::File)
+        } else if self.is_folder(path) {
+            Ok(Kind::Folder)
+        } else {
+            Err(io::ErrorKind::NotFound.into())
+        }
+    }
+    fn make_dir(&mut self, path: &str) -> io::Result<()> {
+        self.folders.insert(path.to_owned());
+        Ok(())
+    }
+    fn link(&mut self, target: &str, path: &str) -> io::Result<()> {
+        self.act(format!("link {target} {path}"))
+    }
+    fn open(&self, path: &str) -> io::Result<Box<dyn Bytes>> {
+        if let Some(error) = self.refusals.get(&format!("open {path}")) {
+            return Err((*error).into());
+        }
+        let bytes = self.files.get(path).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Box::new(Held(bytes.clone())))
+    }
+    fn copy(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.act(format!("copy {from} {to}"))?;
+        let bytes = self.files.get(from).cloned().unwrap_or_default();
+        self.files.insert(to.to_owned(), bytes);
+        Ok(())
+    }
+    fn copy_attributes(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.act(format!("attributes {from} {to}"))
+    }
+
+    fn mount(&mut self, it: &Mount<'_>) -> io::Result<()> {
+        let words = [it.kind, it.source, it.target, it.data];
+        let words: Vec<_> = words.into_iter().filter(|w| !w.is_empty()).collect();
+        self.act(format!("mount {}", words.join(" ")))?;
+        for (path, bytes) in self.mounts.get(it.source).cloned().unwrap_or_default() {
+            self.files.insert(format!("{}/{path}", it.target), bytes);
+        }
+        let line = format!("{} {} {} rw 0 0\n", it.source, it.target, it.kind);
+        self.files
+            .entry("/proc/self/mounts".to_owned())
+            .or_default()
+            .extend(line.bytes());
+        Ok(())
+    }
+    fn remount(&mut self, target: &str, _: MountFlags, data: &str) -> io::Result<()> {
+        self.act(format!("remount {target} {data}"))
+    }
+    fn bind(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.act(format!("bind {from} {to}"))
+    }
+    fn move_mount(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.act(format!("move {from} {to}"))
+    }
+    fn unmount(&mut self, path: &str) -> io::Result<()> {
+        self.act(format!("unmount {path}"))
+    }
+    fn attach_loop(&mut self, file: &str) -> io::Result<String> {
+        self.act(format!("loop {file}"))?;
+        Ok("/dev/loop0".to_owned())
+    }
+
+    fn load_module(&mut self, path: &str, parameters: &str) -> io::Result<()> {
+        self.act(format!("load {path} {parameters}"))?;
+        if let Some((files, message)) = self.drivers.remove(path) {
+            let at = self.now;
+            self.events.push_front(Event { at, files, message });
+        }
+        Ok(())
+    }
+    fn listen(&mut self) -> io::Result<()> {
+        self.act("listen".to_owned())
+    }
+    fn next_event(&mut self, wait: Wait) -> io::Result<Option<Vec<u8>>> {
+        let end = match wait {
+            Wait::No => self.now,
+            Wait::For(time) => self.now + time,
+            Wait::Forever => Duration::MAX,
+        };
+        match self.events.pop_front_if(|event| event.at <= end) {
+            Some(event) => {
+                self.now = self.now.max(event.at);
+                self.files.extend(event.files);
+                Ok(Some(event.message))
+            }
+            None => {
+                assert!(wait != Wait::Forever, "waits for ever");
+                self.now = end;
+                Ok(None)
+            }
+        }
+    }
+
+    fn has_program(&self, root: &str, path: &str) -> bool {
+        self.files.contains_key(&format!("{root}{path}"))
+    }
+    fn change_root(&mut self, root: &str) -> io::Result<()> {
+        self.act(format!("root {root}"))
+    }
+    fn execute(&mut self, program: &str) -> io::Error {
+        self.done.push(format!("execute {program}"));
+        Errno::NOEXEC.into()
+    }
+    fn shell(&mut self) -> io::Result<()> {
+        self.act("shell".to_owned())
+    }
+    fn power(&mut self, how: Emergency) -> io::Error {
+        self.done.push(format!("power {how:?}"));
+        Errno::PERM.into()
+    }
+    fn rest(&mut self) -> ! {
+        panic!("rests")
+    }
+}

@@ -1,0 +1,4 @@
+//! What this program is, by how it was started.
+
+pub(crate) mod pid1;
+pub(crate) mod shutdown;

@@ -1,0 +1,122 @@
+//! Process 1 of the initramfs: the stages in order, and what happens where one fails. It never ends, as the kernel would panic.
+
+use contract::failure::{Failure, NO_LIVE_ROOT, Stage};
+use contract::media;
+use contract::request::{Policy, Request};
+
+use crate::modules::Modules;
+use crate::report::{self, Report, seconds};
+use crate::stage::{Boot, base, find, overlay, start, switch, verify};
+use crate::system::{Level, System};
+
+/// Boots. What is left where that fails depends on the command line: a shell, the end of the machine, or rest.
+pub(crate) fn run(system: &mut dyn System) -> ! {
+    let mut report = Report {
+        began: system.clock(),
+        ..Report::default()
+    };
+    let mut policy = Policy::default();
+    let failure = match boot(system, &mut report, &mut policy) {
+        Ok(never) => match never {},
+        Err(failure) => failure,
+    };
+    stop(system, &report, &policy, &failure);
+    system.rest()
+}
+
+/// No value: a boot that succeeds has become another program.
+#[derive(Debug)]
+pub(crate) enum Never {}
+
+pub(crate) fn boot(
+    system: &mut dyn System,
+    report: &mut Report,
+    policy: &mut Policy,
+) -> Result<Never, Failure> {
+    start::mount_kernel_file_systems(system)?;
+    let cmdline = start::read_cmdline(system);
+    *policy = Policy::read(&cmdline);
+    system.set_verbosity(policy.verbosity);
+    let Some(request) = Request::read(&cmdline)? else {
+        let cause = match cmdline.value(contract::parameter::ROOT) {
+            Some(root) => format!("root={root} is none"),
+            None => "there is no root= at all".to_owned(),
+        };
+        return Err(Failure::new(NO_LIVE_ROOT, cause));
+    };
+    let index = start::read_module_index(system)?;
+    let modules = Modules::new(index, &cmdline, &request.drivers.blacklist);
+    let mut boot = Boot { system, modules };
+    for notice in &request.notices {
+        boot.warn(notice);
+    }
+    report.notices.clone_from(&request.notices);
+
+    pause_before(&mut boot, policy, Stage::Find);
+    let medium = find::run(&mut boot, &request)?;
+    report.medium = Some(medium.clone());
+    verify::run(&mut boot, &request, &medium)?;
+    pause_before(&mut boot, policy, Stage::Base);
+    base::run(&mut boot, &request, &medium)?;
+    pause_before(&mut boot, policy, Stage::Overlay);
+    overlay::run(&mut boot, &request)?;
+    leave_shutdown_program(&mut boot);
+    pause_before(&mut boot, policy, Stage::Switch);
+    let programs = switch::find_init(&mut boot, &request)?;
+    let now = boot.system.clock();
+    boot.step(&format!(
+        "switch_root after {} s ({} s after the kernel's start), from {}",
+        seconds(now.saturating_sub(report.began)),
+        seconds(now),
+        medium.path()
+    ));
+    report.save(boot.system, None);
+    switch::run(&mut boot)?;
+    Err(switch::start_init(&mut boot, &programs))
+}
+
+/// systemd starts this program again, from there, when all else has ended. A system without it powers off too, less tidily.
+fn leave_shutdown_program(boot: &mut Boot<'_>) {
+    if let Err(error) = boot.system.copy(media::INIT, media::SHUTDOWN) {
+        boot.warn(&format!(
+            "no program to release the medium at power-off: {error}"
+        ));
+    }
+}
+
+/// `rd.break=`: a shell before a stage.
+fn pause_before(boot: &mut Boot<'_>, policy: &Policy, stage: Stage) {
+    if policy.break_before != Some(stage) {
+        return;
+    }
+    let text = format!(
+        "liveos-init: rd.break before: {}; the end of the shell goes on\n",
+        stage.name()
+    );
+    boot.system.console(&text);
+    if let Err(error) = boot.system.shell() {
+        boot.warn(&format!("no shell: {error}"));
+    }
+}
+
+/// Tells the failure and does what the command line asked for; comes back where that is nothing, or refused.
+pub(crate) fn stop(system: &mut dyn System, report: &Report, policy: &Policy, failure: &Failure) {
+    report::tell(system, failure);
+    report.save(system, Some(failure));
+    if policy.shell
+        && let Err(error) = system.shell()
+    {
+        system.console(&format!("liveos-init: no shell: {error}\n"));
+    }
+    if let Some(emergency) = policy.emergency {
+        let error = system.power(emergency);
+        system.log(
+            Level::Warning,
+            &format!("{emergency:?} was refused: {error}"),
+        );
+    }
+    system.console(&format!(
+        "liveos-init: stopped with {}: switch the machine off, or press ctrl-alt-del to start it again\n",
+        failure.code.code
+    ));
+}

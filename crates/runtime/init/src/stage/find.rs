@@ -1,0 +1,310 @@
+//! Finds the live medium: loads the drivers that devices ask for, looks at every block device as it comes, and ends with the first
+//! that is the one. Nothing settles and nothing is asked again and again: between two looks we sleep until the kernel says something.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use contract::failure::{Failure, MEDIUM_NOT_FOUND};
+use contract::label;
+use contract::request::{Request, Root};
+
+use super::Boot;
+use crate::probe::{self, Identity, partition};
+use crate::system::{Kind, Level, Wait};
+use crate::uevent;
+
+const BUSES: &str = "/sys/bus";
+const BLOCK: &str = "/sys/class/block";
+/// The kernel asks drives for a change of medium only if somebody sets how often, in milliseconds. udev's rules set the same.
+const POLL_MEDIA: (&str, &[u8]) = (
+    "/sys/module/block/parameters/events_dfl_poll_msecs",
+    b"2000",
+);
+/// The longest attribute that is read, in bytes: sysfs has at most a page.
+const ATTRIBUTE: usize = 4096;
+
+/// Devices that are never a live medium: they hold nothing yet, or reading takes seconds to say so.
+const NEVER: [&str; 6] = ["loop", "ram", "zram", "fd", "nbd", "mtdblock"];
+
+/// The live medium.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Medium {
+    /// The block device's kernel name: `sr0`. Its node is [`path`](Self::path).
+    pub(crate) name: String,
+    /// What it holds.
+    pub(crate) identity: Identity,
+}
+
+impl Medium {
+    /// The device's path.
+    pub(crate) fn path(&self) -> String {
+        node(&self.name)
+    }
+}
+
+/// The kernel writes `!` for a `/` in a device's name.
+pub(crate) fn node(name: &str) -> String {
+    format!("/dev/{}", name.replace('!', "/"))
+}
+
+struct Search<'a, 'b> {
+    boot: &'a mut Boot<'b>,
+    root: &'a Root,
+    /// Modules that devices asked for: of storage, and of all else.
+    urgent: VecDeque<String>,
+    other: VecDeque<String>,
+    /// What was seen on each device, for the message where the medium is not among them.
+    seen: BTreeMap<String, String>,
+    found: Option<Medium>,
+}
+
+/// Finds the medium. The kernel's messages are listened to before anything is looked at, so that nothing falls between.
+pub(crate) fn run(boot: &mut Boot<'_>, request: &Request) -> Result<Medium, Failure> {
+    let begin = boot.system.clock();
+    if let Err(error) = boot.system.listen() {
+        boot.warn(&format!(
+            "cannot listen for devices, only those here now are seen: {error}"
+        ));
+    }
+    let mut search = Search {
+        boot,
+        root: &request.root,
+        urgent: request.drivers.pre.iter().cloned().collect(),
+        other: VecDeque::new(),
+        seen: BTreeMap::new(),
+        found: None,
+    };
+    search.urgent.extend(search.boot.modules.always());
+    search.ask_for_drivers();
+    search.look_at_all();
+    // What is needed in any case is loaded while drivers look for their devices.
+    let mut later: VecDeque<String> = request.drivers.post.iter().cloned().collect();
+    later.extend(["loop", "overlay", "squashfs"].map(str::to_owned));
+    let mut polled = false;
+    loop {
+        search.take_messages(Wait::No);
+        if let Some(medium) = search.found {
+            boot.system
+                .log(Level::Detail, &format!("the medium is {}", medium.path()));
+            return Ok(medium);
+        }
+        let next = search
+            .urgent
+            .pop_front()
+            .or_else(|| search.other.pop_front());
+        if let Some(module) = next.or_else(|| later.pop_front()) {
+            search.boot.modules.load(search.boot.system, &module);
+            continue;
+        }
+        if !polled {
+            polled = true;
+            // Without it a medium that is put in later is not seen; the search itself goes on.
+            let _ = search.boot.system.write(POLL_MEDIA.0, POLL_MEDIA.1);
+        }
+        let wait = match request.deadline {
+            None => Wait::Forever,
+            Some(deadline) => {
+                let end = begin.saturating_add(deadline);
+                match end.checked_sub(search.boot.system.clock()) {
+                    Some(left) if !left.is_zero() => Wait::For(left),
+                    _ => return Err(search.not_found(deadline)),
+                }
+            }
+        };
+        search.take_messages(wait);
+    }
+}
+
+impl Search<'_, '_> {
+    /// Every device that is here already asks for its driver.
+    fn ask_for_drivers(&mut self) {
+        for bus in self.boot.system.list(BUSES).unwrap_or_default() {
+            let devices = format!("{BUSES}/{bus}/devices");
+            for device in self.boot.system.list(&devices).unwrap_or_default() {
+                let path = format!("{devices}/{device}/modalias");
+                if let Ok(modalias) = self.boot.system.read(&path, ATTRIBUTE) {
+                    self.want(String::from_utf8_lossy(&modalias).trim_end());
+                }
+            }
+        }
+    }
+
+    /// Looks at every block device that is here already, whole disks first: a hybrid ISO on a disk is also its first partition.
+    fn look_at_all(&mut self) {
+        let names = self.boot.system.list(BLOCK).unwrap_or_default();
+        let (parts, disks): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| {
+            let attribute = format!("{BLOCK}/{name}/partition");
+            matches!(self.boot.system.kind(&attribute), Ok(Kind::File))
+        });
+        for name in disks.iter().chain(&parts) {
+            self.look_at(name);
+        }
+    }
+
+    fn want(&mut self, modalias: &str) {
+        let queue = if is_storage(modalias) {
+            &mut self.urgent
+        } else {
+            &mut self.other
+        };
+        for module in self.boot.modules.wanted_by(modalias) {
+            if !queue.contains(&module) {
+                queue.push_back(module);
+            }
+        }
+    }
+
+    /// Takes one message after waiting for it, and then all that are there.
+    fn take_messages(&mut self, wait: Wait) {
+        let mut wait = wait;
+        while self.found.is_none() {
+            match self.boot.system.next_event(wait) {
+                Ok(Some(message)) => self.take_message(&message),
+                Ok(None) => return,
+                Err(error) => {
+                    // Messages were lost: what they were about is still there.
+                    self.boot.system.log(
+                        Level::Warning,
+                        &format!("messages of the kernel were lost: {error}"),
+                    );
+                    self.ask_for_drivers();
+                    self.look_at_all();
+                    return;
+                }
+            }
+            wait = Wait::No;
+        }
+    }
+
+    fn take_message(&mut self, message: &[u8]) {
+        let Some(event) = uevent::parse(message) else {
+            return;
+        };
+        match (event.action.as_str(), event.subsystem.as_str()) {
+            ("add" | "change", "block") => self.look_at(&event.name),
+            ("remove", "block") => {
+                self.seen.remove(&event.name);
+            }
+            ("add", _) if !event.modalias.is_empty() => self.want(&event.modalias),
+            _ => {}
+        }
+    }
+
+    /// Reads what a block device holds and whether it is the one. A device that cannot be read now may say so later by a message.
+    fn look_at(&mut self, name: &str) {
+        let kind = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        if self.found.is_some() || NEVER.contains(&kind) {
+            return;
+        }
+        let device = self.boot.system.open(&node(name));
+        let identity = match device.and_then(|device| probe::probe(&*device)) {
+            Ok(Some(identity)) => identity,
+            Ok(None) => {
+                self.saw(name, "nothing that is known");
+                return;
+            }
+            Err(error) => {
+                self.saw(name, &error.to_string());
+                return;
+            }
+        };
+        let labels = identity.labels.join("\", \"");
+        self.saw(
+            name,
+            &format!(
+                "{} with the label \"{labels}\" and the UUID \"{}\"",
+                identity.kind, identity.uuid
+            ),
+        );
+        if self.is_wanted(name, &identity) {
+            self.found = Some(Medium {
+                name: name.to_owned(),
+                identity,
+            });
+        }
+    }
+
+    fn saw(&mut self, name: &str, what: &str) {
+        self.boot
+            .system
+            .log(Level::Detail, &format!("{}: {what}", node(name)));
+        self.seen.insert(name.to_owned(), what.to_owned());
+    }
+
+    fn is_wanted(&self, name: &str, identity: &Identity) -> bool {
+        match self.root {
+            Root::Label(wanted) => identity.labels.iter().any(|l| label::matches(wanted, l)),
+            Root::Uuid(wanted) => {
+                !identity.uuid.is_empty() && wanted.eq_ignore_ascii_case(&identity.uuid)
+            }
+            Root::Device(wanted) => *wanted == name.replace('!', "/"),
+            Root::PartLabel(wanted) => self
+                .partition(name)
+                .is_some_and(|partition| label::matches(wanted, &partition.name)),
+            Root::PartUuid(wanted) => self
+                .partition(name)
+                .is_some_and(|partition| wanted.eq_ignore_ascii_case(&partition.uuid)),
+        }
+    }
+
+    /// What the table of its disk says of a partition.
+    fn partition(&self, name: &str) -> Option<partition::Partition> {
+        let number = self.number(&format!("{BLOCK}/{name}/partition"))?;
+        let disk = disk_of(self.boot, name)?;
+        let sector = self.number(&format!("{BLOCK}/{disk}/queue/logical_block_size"));
+        let device = self.boot.system.open(&node(&disk)).ok()?;
+        let number = u32::try_from(number).ok()?;
+        partition::identify(&*device, sector.unwrap_or(512), number).ok()?
+    }
+
+    fn number(&self, path: &str) -> Option<u64> {
+        let bytes = self.boot.system.read(path, ATTRIBUTE).ok()?;
+        str::from_utf8(&bytes).ok()?.trim().parse().ok()
+    }
+
+    fn not_found(&self, deadline: Duration) -> Failure {
+        let wanted = match self.root {
+            Root::Label(l) => format!("the label \"{l}\""),
+            Root::Uuid(u) => format!("the UUID \"{u}\""),
+            Root::PartLabel(l) => format!("the partition name \"{l}\""),
+            Root::PartUuid(u) => format!("the partition UUID \"{u}\""),
+            Root::Device(d) => format!("the name /dev/{d} and a known file system"),
+        };
+        let seen: Vec<String> = self
+            .seen
+            .iter()
+            .map(|(name, what)| format!("{} has {what}", node(name)))
+            .collect();
+        let seen = if seen.is_empty() {
+            "no block device at all".to_owned()
+        } else {
+            seen.join("; ")
+        };
+        let seconds = deadline.as_secs();
+        Failure::new(
+            MEDIUM_NOT_FOUND,
+            format!("no device with {wanted} within {seconds} s; seen: {seen}"),
+        )
+    }
+}
+
+/// The disk that a partition is on.
+pub(crate) fn disk_of(boot: &Boot<'_>, name: &str) -> Option<String> {
+    let names = boot.system.list(BLOCK).unwrap_or_default();
+    names.into_iter().find(|disk| {
+        let below = format!("{BLOCK}/{disk}/{name}");
+        disk != name && matches!(boot.system.kind(&below), Ok(Kind::Folder))
+    })
+}
+
+/// Whether a device that asks for a driver so is storage, which is what we wait for; all else comes after it.
+fn is_storage(modalias: &str) -> bool {
+    match modalias.split_once(':') {
+        // Base class 1 is mass storage.
+        Some(("pci", rest)) => rest.contains("bc01"),
+        // Interface class 8 is mass storage.
+        Some(("usb", rest)) => rest.contains("ic08"),
+        Some((bus, _)) => matches!(bus, "virtio" | "scsi" | "vmbus" | "xen" | "mmc" | "nvme"),
+        None => false,
+    }
+}

@@ -1,0 +1,64 @@
+//! The end of the machine.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+
+use rustix::mount::{UnmountFlags, unmount};
+use rustix::system::{RebootCommand, reboot};
+
+use super::{files, loopdev};
+use crate::role::shutdown::{End, Teardown};
+
+/// The longest mount table that is read, in bytes.
+const MOUNTS: usize = 16 << 20;
+
+/// The machine, when all that is left to do is to end it.
+#[derive(Debug)]
+pub(crate) struct Last;
+
+impl Teardown for Last {
+    fn mount_table(&self) -> String {
+        let table = files::read("/proc/self/mountinfo", MOUNTS).unwrap_or_default();
+        String::from_utf8_lossy(&table).into_owned()
+    }
+
+    fn unmount(&mut self, path: &str, lazily: bool) -> io::Result<()> {
+        let flags = if lazily {
+            UnmountFlags::DETACH | UnmountFlags::NOFOLLOW
+        } else {
+            UnmountFlags::NOFOLLOW
+        };
+        Ok(unmount(path, flags)?)
+    }
+
+    fn detach_loops(&mut self) {
+        for name in files::list("/sys/block").unwrap_or_default() {
+            if files::kind(&format!("/sys/block/{name}/loop/backing_file")).is_ok() {
+                // One that is in use is tried again in the next round.
+                let _ = loopdev::detach(&format!("/dev/{name}"));
+            }
+        }
+    }
+
+    fn sync(&mut self) {
+        rustix::fs::sync();
+    }
+
+    fn end(&mut self, end: End) -> io::Error {
+        let command = match end {
+            End::PowerOff => RebootCommand::PowerOff,
+            End::Reboot => RebootCommand::Restart,
+            End::Halt => RebootCommand::Halt,
+            End::Kexec => RebootCommand::Kexec,
+        };
+        match reboot(command) {
+            Ok(()) => io::Error::other("the kernel came back"),
+            Err(error) => error.into(),
+        }
+    }
+
+    fn tell(&mut self, text: &str) {
+        let console = File::options().write(true).open("/dev/console");
+        let _ = console.and_then(|mut console| console.write_all(text.as_bytes()));
+    }
+}

@@ -1,0 +1,121 @@
+//! What the stages need of the machine, as a trait: [`crate::sys`] has the real one, tests have one that only writes down what
+//! was asked of it.
+
+use std::io;
+use std::time::Duration;
+
+use contract::request::{Emergency, Verbosity};
+pub(crate) use rustix::mount::MountFlags;
+
+/// Bytes of a device or a file.
+pub(crate) trait Bytes {
+    /// The length in bytes.
+    fn len(&self) -> u64;
+
+    /// Fills `buf` from `offset` on; an error also where it ends before.
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+}
+
+/// A mount, as `mount(2)` takes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mount<'a> {
+    pub(crate) source: &'a str,
+    pub(crate) target: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) flags: MountFlags,
+    pub(crate) data: &'a str,
+}
+
+/// How loud a line is, as syslog's levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// Shown on the console also with `quiet`.
+    Warning,
+    /// A step.
+    Step,
+    /// A device or a module; in the kernel's log only.
+    Detail,
+}
+
+/// How long to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Not at all.
+    No,
+    /// At most this long.
+    For(Duration),
+    /// Without end.
+    Forever,
+}
+
+/// What lies at a path, links not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Folder,
+    File,
+    Other,
+}
+
+/// The machine.
+pub(crate) trait System {
+    /// The time since the kernel started.
+    fn clock(&self) -> Duration;
+    /// How much of what is logged the console is to show.
+    fn set_verbosity(&mut self, verbosity: Verbosity);
+    /// Writes a line to the kernel's log, which the console shows or not.
+    fn log(&mut self, level: Level, text: &str);
+    /// Writes text to the console at once, whatever `quiet` says.
+    fn console(&mut self, text: &str);
+
+    /// The bytes of a small file; an error where it has more than `limit`.
+    fn read(&self, path: &str, limit: usize) -> io::Result<Vec<u8>>;
+    /// Writes a small file.
+    fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()>;
+    /// The names in a folder, sorted.
+    fn list(&self, path: &str) -> io::Result<Vec<String>>;
+    /// What lies at a path.
+    fn kind(&self, path: &str) -> io::Result<Kind>;
+    /// Makes a folder and those above it; one that is there is fine.
+    fn make_dir(&mut self, path: &str) -> io::Result<()>;
+    /// Makes a symbolic link, in the place of one that is there.
+    fn link(&mut self, target: &str, path: &str) -> io::Result<()>;
+    /// Opens a device or a file for reading.
+    fn open(&self, path: &str) -> io::Result<Box<dyn Bytes>>;
+    /// Copies a file's bytes and mode.
+    fn copy(&mut self, from: &str, to: &str) -> io::Result<()>;
+    /// Gives the folder `to` the mode, owner and extended attributes of the folder `from`.
+    fn copy_attributes(&mut self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Mounts.
+    fn mount(&mut self, mount: &Mount<'_>) -> io::Result<()>;
+    /// Changes the options of the mount at `target`.
+    fn remount(&mut self, target: &str, flags: MountFlags, data: &str) -> io::Result<()>;
+    /// Makes `from` visible at `to` too.
+    fn bind(&mut self, from: &str, to: &str) -> io::Result<()>;
+    /// Takes the mount at `from` to `to`.
+    fn move_mount(&mut self, from: &str, to: &str) -> io::Result<()>;
+    /// Unmounts.
+    fn unmount(&mut self, path: &str) -> io::Result<()>;
+    /// Attaches a file to a free loop device, read-only, which goes with its last user; the device's path.
+    fn attach_loop(&mut self, file: &str) -> io::Result<String>;
+
+    /// Loads a kernel module with its parameters.
+    fn load_module(&mut self, path: &str, parameters: &str) -> io::Result<()>;
+    /// Starts to listen for what the kernel says of devices.
+    fn listen(&mut self) -> io::Result<()>;
+    /// The next message of the kernel; `None` where none came in time.
+    fn next_event(&mut self, wait: Wait) -> io::Result<Option<Vec<u8>>>;
+
+    /// Whether a program is at this path of the folder `root`, links followed as if that folder were the root.
+    fn has_program(&self, root: &str, path: &str) -> bool;
+    /// Makes `root`, a mount, the root of everything, and frees the memory of the one before.
+    fn change_root(&mut self, root: &str) -> io::Result<()>;
+    /// Becomes this program, with the arguments that the kernel gave; answers only where that is refused.
+    fn execute(&mut self, program: &str) -> io::Error;
+    /// Starts a shell on the console and waits for its end.
+    fn shell(&mut self) -> io::Result<()>;
+    /// Ends the machine; answers only where that is refused.
+    fn power(&mut self, how: Emergency) -> io::Error;
+    /// Does nothing any more, for ever; the kernel's ctrl-alt-del still works.
+    fn rest(&mut self) -> !;
+}
