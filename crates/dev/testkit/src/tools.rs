@@ -1,7 +1,6 @@
 //! Programs of other packages: whether they are there, how they get there, and how they are run.
 
 use std::ffi::OsStr;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -45,13 +44,13 @@ pub fn find(name: &str) -> Option<PathBuf> {
 ///
 /// Where one is missing in a continuous integration run: a test that was not run must not look like one that passed.
 #[must_use]
+#[expect(clippy::print_stderr, reason = "a skipped test says so in its output")]
 pub fn available(programs: &[&str]) -> bool {
     match programs.iter().find(|program| find(program).is_none()) {
         None => true,
         Some(missing) => {
             assert!(!in_ci(), "needs {missing}");
-            // Not by the macro: the test runner would hide it.
-            let _ = writeln!(std::io::stderr(), "SKIPPED: needs {missing}");
+            eprintln!("SKIPPED: needs {missing}");
             false
         }
     }

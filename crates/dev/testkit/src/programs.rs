@@ -1,0 +1,128 @@
+//! Our own two programs, built as they are shipped or as they are tried.
+//!
+//! `liveos-init` comes first and is embedded into `liveos`, which puts it into every initramfs that it makes.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use anyhow::{Context, Result, bail};
+
+use crate::fixture::workspace;
+use crate::tools;
+
+/// The target of the programs: named always, so that the linker's options do not reach build scripts.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// The variable by which the build of `liveos` learns of the program to embed.
+const INIT_VARIABLE: &str = "LIVEOS_INIT_BINARY";
+
+/// How `liveos` is built. `liveos-init` is always built as it is shipped: its size is part of what is tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Optimised {
+    /// For shipping: everything that makes it small and fast, in minutes.
+    Shipped,
+    /// For tests and demonstrations: as fast to run, larger, built sooner.
+    Tried,
+}
+
+/// The two programs.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// The builder's command.
+    pub liveos: PathBuf,
+    /// The program in the initramfs.
+    pub init: PathBuf,
+}
+
+/// Cargo's target folder.
+#[must_use]
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+}
+
+/// Cargo in the workspace.
+#[must_use]
+pub fn cargo() -> Command {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = tools::command(program);
+    command.current_dir(workspace());
+    command
+}
+
+/// Builds both programs, static; where nothing has changed that takes a second.
+///
+/// # Errors
+///
+/// Where Cargo fails, or a program is not static.
+pub fn build(optimised: Optimised) -> Result<Programs> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock();
+    let profile = match optimised {
+        Optimised::Shipped => "dist",
+        Optimised::Tried => "release",
+    };
+    let init = static_program("liveos-init", "dist-init", None)?;
+    let liveos = static_program("liveos", profile, Some(&init))?;
+    Ok(Programs { liveos, init })
+}
+
+fn static_program(package: &str, profile: &str, embedded: Option<&Path>) -> Result<PathBuf> {
+    let mut command = cargo();
+    command
+        .args(["build", "--quiet", "--package", package, "--bin", package])
+        .args(["--profile", profile, "--target", TARGET])
+        .env("RUSTFLAGS", "-C target-feature=+crt-static");
+    if let Some(embedded) = embedded {
+        command.env(INIT_VARIABLE, embedded);
+    }
+    tools::output(&mut command).with_context(|| format!("building {package}"))?;
+    let path = target().join(TARGET).join(profile).join(package);
+    let bytes = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+    match interpreted(&bytes) {
+        Some(false) => Ok(path),
+        Some(true) => bail!(
+            "{} is not static: it asks for a dynamic linker",
+            path.display()
+        ),
+        None => bail!("{} is no program", path.display()),
+    }
+}
+
+/// Whether an ELF file of 64 bits asks for a dynamic linker; `None` where it is no such file.
+///
+/// Source: System V ABI, ELF-64: `e_phoff`, `e_phentsize`, `e_phnum`; `PT_INTERP` is 3.
+fn interpreted(bytes: &[u8]) -> Option<bool> {
+    let field = |at: u64, len: u64| -> Option<u64> {
+        let at = usize::try_from(at).ok()?;
+        let mut value = [0; 8];
+        let len = usize::try_from(len).ok()?;
+        value
+            .get_mut(..len)?
+            .copy_from_slice(bytes.get(at..at.checked_add(len)?)?);
+        Some(u64::from_le_bytes(value))
+    };
+    if !bytes.starts_with(b"\x7fELF\x02") {
+        return None;
+    }
+    let (first, size, count) = (field(0x20, 8)?, field(0x36, 2)?, field(0x38, 2)?);
+    for number in 0..count {
+        if field(first.checked_add(number * size)?, 4)? == 3 {
+            return Some(true);
+        }
+    }
+    Some(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_very_test_asks_for_a_dynamic_linker_and_a_text_is_no_program() {
+        let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        assert_eq!(interpreted(&own), Some(true));
+        assert_eq!(interpreted(b"#!/bin/sh"), None);
+        assert_eq!(interpreted(&own[..0x30]), None);
+    }
+}

@@ -1,0 +1,5 @@
+//! Measurements, side by side with what is usual. Each prints a Markdown table.
+
+pub(crate) mod boot;
+pub(crate) mod build;
+mod measure;
