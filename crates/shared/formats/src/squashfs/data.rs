@@ -319,14 +319,16 @@ impl<'a> Writer<'a> {
                 self.spare.push(bytes);
                 Ok(())
             }
-            Answer::Failed(error) => Err(match id {
-                Some(id) => {
-                    let path = self.checked.path_of(id);
-                    error.while_doing(format!("storing {path}"))
-                }
-                None => error.while_doing("storing small files"),
-            }),
+            Answer::Failed(error, id) => Err(self.told(error, id)),
             Answer::Fragment { .. } | Answer::Lost => Err(lost()),
+        }
+    }
+
+    /// The error with the path of the file that it is about.
+    fn told(&self, error: Error, id: Option<InodeId>) -> Error {
+        match id {
+            Some(id) => error.while_doing(format!("storing {}", self.checked.path_of(id))),
+            None => error.while_doing("storing small files"),
         }
     }
 
@@ -410,7 +412,7 @@ impl<'a> Writer<'a> {
                 self.spare.push(bytes);
                 Ok(true)
             }
-            Some(Answer::Failed(error)) => Err(error.while_doing("storing small files")),
+            Some(Answer::Failed(error, id)) => Err(self.told(error, id)),
             Some(_) => Err(lost()),
         }
     }

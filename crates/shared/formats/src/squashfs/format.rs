@@ -45,8 +45,6 @@ pub(crate) const XATTR_PREFIXES: [&[u8]; 3] = [b"user.", b"trusted.", b"security
 
 /// Flags of the superblock that we set or read.
 pub(crate) mod flag {
-    /// No file has a fragment.
-    pub(crate) const NO_FRAGMENTS: u16 = 1 << 4;
     /// The ends of longer files are in fragments too.
     pub(crate) const ALWAYS_FRAGMENTS: u16 = 1 << 5;
     /// Files of the same content are stored once.

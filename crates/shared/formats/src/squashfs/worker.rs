@@ -2,6 +2,7 @@
 
 use block::{ReadAt as _, Result};
 use crossbeam_channel::{Receiver, Sender, select_biased};
+use tree::InodeId;
 
 use super::codec::{Encoder, room_for};
 use super::fields::word;
@@ -59,8 +60,8 @@ pub(crate) enum Answer<'a> {
         used: usize,
         gathered: Vec<u8>,
     },
-    /// What could not be read or compressed.
-    Failed(block::Error),
+    /// What could not be read or compressed, and whose content it is.
+    Failed(block::Error, Option<InodeId>),
     /// The thread is gone by a bug, and its panic will be told when it is joined.
     Lost,
 }
@@ -112,12 +113,16 @@ pub(crate) fn work(desk: &Desk<'_>, compression: Compression, block_size: u32) {
         else {
             return;
         };
-        let answer = worker.answer(job, output).unwrap_or_else(Answer::Failed);
+        let answer = worker.answer(job, output);
+        let answer = answer.unwrap_or_else(|(error, id)| Answer::Failed(error, id));
         if desk.done.send(Done { number, answer }).is_err() {
             return;
         }
     }
 }
+
+/// An answer, or an error and whose content it is about.
+type Outcome<'a> = std::result::Result<Answer<'a>, (block::Error, Option<InodeId>)>;
 
 struct Worker {
     encoder: Option<Encoder>,
@@ -127,13 +132,15 @@ struct Worker {
 }
 
 impl Worker {
-    fn answer<'a>(&mut self, job: Job<'a>, mut output: Vec<u8>) -> Result<Answer<'a>> {
+    fn answer<'a>(&mut self, job: Job<'a>, mut output: Vec<u8>) -> Outcome<'a> {
         match job {
-            Job::Run(run) => self.run(run, output),
+            Job::Run(run) => self.run(run, output).map_err(|error| (error, Some(run.id))),
             Job::Batch(tails) => read_batch(tails, output),
             Job::Fragment(gathered) => {
                 room(&mut output, room_for(largest_unit(self.block_size)));
-                let (size, used) = self.block(&gathered, &mut output)?;
+                let (size, used) = self
+                    .block(&gathered, &mut output)
+                    .map_err(|error| (error, None))?;
                 Ok(Answer::Fragment {
                     size,
                     bytes: output,
@@ -184,13 +191,15 @@ impl Worker {
     }
 }
 
-fn read_batch<'a>(tails: Vec<Tail<'a>>, mut bytes: Vec<u8>) -> Result<Answer<'a>> {
+fn read_batch<'a>(tails: Vec<Tail<'a>>, mut bytes: Vec<u8>) -> Outcome<'a> {
     let len = super::fields::narrow(super::units::batch_len(&tails));
     let mut rest = room(&mut bytes, len);
     let mut digests = Vec::with_capacity(tails.len());
     for tail in &tails {
         let (now, later) = rest.split_at_mut(tail.len.min(rest.len()));
-        tail.content.read_exact_at(now, tail.offset)?;
+        tail.content
+            .read_exact_at(now, tail.offset)
+            .map_err(|error| (error, Some(tail.id)))?;
         let digest = tail.may_repeat.then(|| *blake3::hash(now).as_bytes());
         digests.push(digest);
         rest = later;

@@ -3,12 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use block::Content;
-use formats::squashfs::{Compression, Fragments, Options};
-use tree::Tree;
-
+use crate::compare::{assert_same, dump, read};
 use crate::folder::tree_of;
-use crate::samples::{everything, image_of};
+use crate::samples::{everything, image_of, ways};
 
 /// Whether `tool` is there and we are root; where not, the test says so, and fails in CI.
 fn need(tool: &str) -> bool {
@@ -27,7 +24,7 @@ fn need(tool: &str) -> bool {
 
 /// What the program prints; `None` where it fails.
 #[expect(clippy::disallowed_methods, reason = "reference tools are programs")]
-pub(crate) fn command(program: &str, arguments: &[&str]) -> Option<String> {
+fn command(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
@@ -36,46 +33,8 @@ pub(crate) fn command(program: &str, arguments: &[&str]) -> Option<String> {
     output.status.success().then_some(text)
 }
 
-/// The tree as text, each file with its length and digest.
-pub(crate) fn dump(tree: &Tree<Content>) -> String {
-    tree.dump(|content| {
-        let bytes = content.read_all(1 << 30).unwrap();
-        format!("{} {}", bytes.len(), blake3::hash(&bytes).to_hex())
-    })
-}
-
-/// Holds that two dumps are the same, and says the first line that is not.
-pub(crate) fn assert_same(left: &str, right: &str, of: impl std::fmt::Debug) {
-    let cut = |line: &str| line.chars().take(200).collect::<String>();
-    for (left, right) in left.lines().zip(right.lines()) {
-        assert!(left == right, "{}\n{}\n{of:?}", cut(left), cut(right));
-    }
-    assert_eq!(left.len(), right.len(), "{of:?}");
-}
-
 fn text_of(path: &Path) -> &str {
     path.to_str().unwrap()
-}
-
-/// The options of every way to make an image.
-fn ways() -> Vec<Options> {
-    let way = |compression, block_size| Options {
-        compression,
-        block_size,
-        ..Options::default()
-    };
-    vec![
-        way(Compression::Zstd { level: 3 }, 128 << 10),
-        way(Compression::Zstd { level: 19 }, 4 << 10),
-        way(Compression::Gzip { level: 9 }, 32 << 10),
-        way(Compression::Xz, 1 << 20),
-        way(Compression::Lz4, 64 << 10),
-        Options {
-            fragments: Fragments::AllTails,
-            exportable: false,
-            ..way(Compression::Zstd { level: 1 }, 16 << 10)
-        },
-    ]
 }
 
 #[test]
@@ -120,5 +79,59 @@ fn ref_the_kernel_shows_what_we_put_in() {
         let seen = std::panic::catch_unwind(|| dump(&tree_of(&out)));
         command("umount", &[text_of(&out)]).unwrap();
         assert_same(&seen.unwrap(), &dump(&tree), &options);
+    }
+}
+
+#[test]
+fn ref_we_read_what_mksquashfs_makes() {
+    if !need("mksquashfs") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("first");
+    let unpacked = folder.path().join("unpacked");
+    let sample = everything(64 << 10);
+    std::fs::write(&image, image_of(&sample, &ways()[0])).unwrap();
+    let arguments = ["-n", "-q", "-d", text_of(&unpacked), text_of(&image)];
+    command("unsquashfs", &arguments).unwrap();
+    let expected = dump(&sample);
+    for options in [
+        "-comp gzip",
+        "-comp gzip -b 4096 -no-exports -always-use-fragments",
+        "-comp gzip -Xstrategy filtered,huffman_only -no-duplicates",
+        "-comp xz -b 1M",
+        "-comp xz -Xbcj x86 -b 32K",
+        "-comp lz4",
+        "-comp lz4 -Xhc -no-fragments",
+        "-comp zstd -Xcompression-level 1",
+        "-comp zstd -noI -noId -noD -noF -noX",
+        "-comp zstd -noD -noF -b 8K",
+        "-comp zstd -noI -no-sparse",
+    ] {
+        let image = folder.path().join("image");
+        let mut arguments = vec![text_of(&unpacked), text_of(&image)];
+        arguments.extend(["-noappend", "-quiet", "-no-progress"]);
+        arguments.extend(options.split(' '));
+        command("mksquashfs", &arguments).unwrap();
+        let bytes = std::fs::read(&image).unwrap();
+        assert_same(&dump(&read(bytes).unwrap()), &expected, options);
+    }
+}
+
+#[test]
+fn ref_lzma_and_lzo_are_refused_by_name() {
+    if !need("mksquashfs") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("image");
+    std::fs::create_dir(folder.path().join("in")).unwrap();
+    for name in ["lzo", "lzma"] {
+        let from = folder.path().join("in");
+        let arguments = [text_of(&from), text_of(&image), "-noappend", "-comp", name];
+        command("mksquashfs", &arguments).unwrap();
+        let error = read(std::fs::read(&image).unwrap()).unwrap_err();
+        assert_eq!(error.kind(), block::Kind::Unsupported);
+        assert!(error.to_string().contains(name), "{error}");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use block::{Content, MemoryTarget, Piece};
-use formats::squashfs::{Checked, Options, write};
+use formats::squashfs::{Checked, Compression, Fragments, Options, write};
 use tree::{Device, Inode, InodeId, Metadata, Name, Node, Timestamp, Tree, TreePath};
 
 pub(crate) fn path(text: &str) -> TreePath {
@@ -54,14 +54,14 @@ pub(crate) fn text(len: usize, seed: usize) -> Vec<u8> {
 const SELINUX: &[(&str, &[u8])] = &[("security.selinux", b"system_u:object_r:bin_t:s0\0")];
 
 /// A tree that is being put together.
-struct Sample(Tree<Content>);
+pub(crate) struct Sample(pub(crate) Tree<Content>);
 
 impl Sample {
-    fn add(&mut self, at: &str, metadata: Metadata, node: Node<Content>) -> InodeId {
+    pub(crate) fn add(&mut self, at: &str, metadata: Metadata, node: Node<Content>) -> InodeId {
         self.0.put(&path(at), Inode::new(metadata, node)).unwrap()
     }
 
-    fn file(&mut self, at: &str, permissions: u16, bytes: Vec<u8>) -> InodeId {
+    pub(crate) fn file(&mut self, at: &str, permissions: u16, bytes: Vec<u8>) -> InodeId {
         let node = Node::File(Content::from_bytes(bytes));
         self.add(at, metadata(permissions, 1000, &[]), node)
     }
@@ -85,7 +85,7 @@ impl Sample {
         }
     }
 
-    fn links(&mut self) {
+    pub(crate) fn links(&mut self) {
         let id = self.file("/links/a", 0o6711, text(5000, 3));
         *self.0.metadata_mut(id) = metadata(0o6711, 70_000, SELINUX);
         let folder = self.0.lookup(&path("/links")).unwrap();
@@ -115,7 +115,7 @@ impl Sample {
         }
     }
 
-    fn devices(&mut self) {
+    pub(crate) fn devices(&mut self) {
         let device = |major, minor| Device { major, minor };
         let plain = |permissions| metadata(permissions, 1000, &[]);
         let labelled = metadata(0o660, 5, SELINUX);
@@ -128,7 +128,7 @@ impl Sample {
         self.add("/empty", plain(0o1777), Node::empty_directory());
     }
 
-    fn xattrs(&mut self) {
+    pub(crate) fn xattrs(&mut self) {
         let capability = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         let rich: &[(&str, &[u8])] = &[
             ("security.capability", &capability),
@@ -161,4 +161,25 @@ pub(crate) fn image_of(tree: &Tree<Content>, options: &Options) -> Vec<u8> {
     assert_eq!(bytes.len() as u64, written.len);
     assert!(written.len <= checked.max_len(), "{written:?}");
     bytes
+}
+
+/// The options of every way to make an image.
+pub(crate) fn ways() -> Vec<Options> {
+    let way = |compression, block_size| Options {
+        compression,
+        block_size,
+        ..Options::default()
+    };
+    vec![
+        way(Compression::Zstd { level: 3 }, 128 << 10),
+        way(Compression::Zstd { level: 19 }, 4 << 10),
+        way(Compression::Gzip { level: 9 }, 32 << 10),
+        way(Compression::Xz, 1 << 20),
+        way(Compression::Lz4, 64 << 10),
+        Options {
+            fragments: Fragments::AllTails,
+            exportable: false,
+            ..way(Compression::Zstd { level: 1 }, 16 << 10)
+        },
+    ]
 }

@@ -1,0 +1,279 @@
+//! Reading an image: from its root folder on, each inode once, contents where they are.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use block::{Content, Error, ReadAt, Result};
+use tree::{Inode, InodeId, Metadata, Name, Node, Timestamp, Tree, Xattrs};
+
+use super::fields::{Fields, narrow, wide};
+use super::file::content_of;
+use super::format::{HEADER_ENTRIES, MAGIC, NO_TABLE, SUPERBLOCK_LEN};
+use super::image::Image;
+use super::inode_reader::{Body, FileBody, Parsed, read_inode};
+use super::metadata_reader::{Cursor, MetadataReader};
+use super::xattr_reader::XattrReader;
+use crate::Identity;
+
+/// The most names that are read: a few hundred bytes of memory each. An image of more is refused.
+const MAX_NAMES: u64 = 1 << 23;
+/// The most blocks of all files together: 4 bytes of memory each, so 64 MiB. An image of more is refused.
+const MAX_BLOCKS: u64 = 1 << 24;
+/// How deep folders may be in each other. An image with deeper ones is refused.
+const MAX_DEPTH: usize = 1000;
+
+/// Says whether `source` begins as a squashfs 4 image does. squashfs has neither label nor UUID.
+///
+/// # Errors
+///
+/// What reading answers.
+pub fn probe(source: &dyn ReadAt) -> Result<Option<Identity>> {
+    let len = wide(SUPERBLOCK_LEN);
+    if source.len() < len {
+        return Ok(None);
+    }
+    let what = "squashfs superblock";
+    let bytes = block::read_vec(source, 0, len, SUPERBLOCK_LEN, what)?;
+    let magic = Fields::new(&bytes, what).u32()?;
+    let major = Fields::new(bytes.get(28..).unwrap_or_default(), what).u16()?;
+    Ok((magic == MAGIC && major == 4).then(|| Identity {
+        format: "squashfs",
+        label: String::new(),
+        uuid: String::new(),
+    }))
+}
+
+/// The tree of the image `source`. Contents stay in it, and are decompressed as they are read.
+///
+/// # Errors
+///
+/// [`Kind::Corrupt`](block::Kind::Corrupt) where the bytes break the format's rules, [`Kind::Unsupported`](block::Kind::Unsupported)
+/// for other versions, LZMA and LZO, [`Kind::Limit`](block::Kind::Limit) for more than 2^23 names, 2^24 blocks, 64 MiB of xattrs or
+/// 1000 folders in each other.
+pub fn read_tree(source: Arc<dyn ReadAt>) -> Result<Tree<Content>> {
+    let image = Arc::new(Image::open(source)?);
+    let mut reader = Reader {
+        ids: Vec::new(),
+        metadata: MetadataReader::new(&image),
+        xattrs: XattrReader::open(&image)?,
+        blocks_left: MAX_BLOCKS,
+        names_left: MAX_NAMES,
+        known: BTreeMap::new(),
+        image: &image,
+    };
+    reader.read_ids()?;
+    reader.tree()
+}
+
+struct Reader<'a> {
+    image: &'a Arc<Image>,
+    metadata: MetadataReader<'a>,
+    xattrs: XattrReader,
+    ids: Vec<u32>,
+    blocks_left: u64,
+    names_left: u64,
+    /// By their reference, what was read; folders are not to be met again.
+    known: BTreeMap<u64, InodeId>,
+}
+
+/// A folder whose listing is still to be read.
+struct Folder {
+    id: InodeId,
+    listing: u64,
+    len: u32,
+    depth: usize,
+}
+
+/// One name of a listing.
+struct Listed {
+    name: Name,
+    /// The inode's place: block distance in the upper 48 bits, offset in the lower 16.
+    reference: u64,
+}
+
+impl Reader<'_> {
+    fn read_ids(&mut self) -> Result<()> {
+        let superblock = &self.image.superblock;
+        for index in 0..u64::from(superblock.ids) {
+            let what = "squashfs id table";
+            let bytes = self.metadata.record(superblock.id_table, index, 4, what)?;
+            self.ids.push(Fields::new(&bytes, what).u32()?);
+        }
+        Ok(())
+    }
+
+    fn tree(mut self) -> Result<Tree<Content>> {
+        let root = self.image.superblock.root;
+        let parsed = self.inode(root)?;
+        let Body::Directory { listing, len } = parsed.body else {
+            return Err(Error::corrupt("squashfs root", "it is no folder").at(root >> 16));
+        };
+        let mut tree = Tree::new(self.metadata(&parsed)?);
+        self.known.insert(root, tree.root());
+        let mut pending = vec![Folder {
+            id: tree.root(),
+            listing,
+            len,
+            depth: 1,
+        }];
+        while let Some(folder) = pending.pop() {
+            for listed in self.listing(&folder)? {
+                let added = self.add(&mut tree, &folder, listed)?;
+                pending.extend(added);
+            }
+        }
+        Ok(tree)
+    }
+
+    fn inode(&mut self, reference: u64) -> Result<Parsed> {
+        let superblock = &self.image.superblock;
+        let (start, end) = (superblock.inode_table, superblock.directory_table);
+        let cursor = Cursor::new(start, end, reference);
+        let block_size = superblock.block_size;
+        read_inode(
+            &mut self.metadata,
+            cursor,
+            block_size,
+            &mut self.blocks_left,
+        )
+    }
+
+    fn metadata(&mut self, parsed: &Parsed) -> Result<Metadata> {
+        let ids = &self.ids;
+        let id = |index: u16| {
+            let id = ids.get(usize::from(index)).copied();
+            let message = || format!("owner number {index}, and there is none such");
+            id.ok_or_else(|| Error::corrupt("squashfs inode", message()))
+        };
+        Ok(Metadata {
+            permissions: parsed.permissions,
+            uid: id(parsed.uid)?,
+            gid: id(parsed.gid)?,
+            mtime: Timestamp::from_seconds(i64::from(parsed.mtime)),
+            xattrs: match parsed.xattrs {
+                Some(index) => self.xattrs.set(&mut self.metadata, index)?,
+                None => Xattrs::default(),
+            },
+        })
+    }
+
+    /// Puts one name into the tree. Answers the folder that it is, if so.
+    fn add(
+        &mut self,
+        tree: &mut Tree<Content>,
+        folder: &Folder,
+        listed: Listed,
+    ) -> Result<Option<Folder>> {
+        let Listed { name, reference } = listed;
+        let at = self
+            .image
+            .superblock
+            .inode_table
+            .saturating_add(reference >> 16);
+        let bad = |error: tree::Error| {
+            Error::corrupt("squashfs folder", "")
+                .caused_by(error)
+                .at(at)
+        };
+        if let Some(id) = self.known.get(&reference) {
+            return tree.link(folder.id, name, *id).map_err(bad).map(|()| None);
+        }
+        let parsed = self.inode(reference)?;
+        let metadata = self.metadata(&parsed)?;
+        let mut below = None;
+        let node = match parsed.body {
+            Body::Directory { listing, len } => {
+                below = Some((listing, len));
+                Node::empty_directory()
+            }
+            Body::File(body) => Node::File(self.content(body)?),
+            Body::Symlink(target) => Node::Symlink(target.into()),
+            Body::Block(device) => Node::Block(device),
+            Body::Character(device) => Node::Character(device),
+            Body::Fifo => Node::Fifo,
+            Body::Socket => Node::Socket,
+        };
+        let inode = Inode::new(metadata, node);
+        let id = tree.add(folder.id, name, inode).map_err(bad)?;
+        self.known.insert(reference, id);
+        let Some((listing, len)) = below else {
+            return Ok(None);
+        };
+        let depth = folder.depth.saturating_add(1);
+        if depth > MAX_DEPTH {
+            let message = format!("more than {MAX_DEPTH} folders in each other");
+            return Err(Error::limit("squashfs folder", message).at(at));
+        }
+        Ok(Some(Folder {
+            id,
+            listing,
+            len,
+            depth,
+        }))
+    }
+
+    fn content(&mut self, body: FileBody) -> Result<Content> {
+        let what = "squashfs fragment table";
+        let superblock = &self.image.superblock;
+        let fragment = match body.fragment {
+            None => None,
+            Some((index, _))
+                if index >= superblock.fragments || superblock.fragment_table == NO_TABLE =>
+            {
+                let message = format!("a file has fragment {index}, and there is none such");
+                return Err(Error::corrupt(what, message));
+            }
+            Some((index, offset)) => {
+                let table = superblock.fragment_table;
+                let record = self.metadata.record(table, u64::from(index), 16, what)?;
+                let mut fields = Fields::new(&record, what);
+                let block = self.image.stored(fields.u64()?, fields.u32()?, what)?;
+                Some((block, narrow(u64::from(offset))))
+            }
+        };
+        content_of(self.image, body, fragment)
+    }
+
+    fn listing(&mut self, folder: &Folder) -> Result<Vec<Listed>> {
+        let what = "squashfs folder";
+        let superblock = &self.image.superblock;
+        let mut cursor = Cursor::new(superblock.directory_table, superblock.used, folder.listing);
+        let mut rest = narrow(u64::from(folder.len));
+        let mut names = Vec::new();
+        let mut take = |metadata: &mut MetadataReader<'_>, len: usize| {
+            rest = rest.checked_sub(len).ok_or_else(|| {
+                Error::corrupt(what, "its listing ends within a name").at(cursor.block)
+            })?;
+            let bytes = metadata.read(&mut cursor, len, what)?;
+            Ok::<_, Error>((bytes, rest))
+        };
+        let mut left = folder.len;
+        while left > 0 {
+            let (header, _) = take(&mut self.metadata, 12)?;
+            let mut fields = Fields::new(&header, what);
+            let count = fields.u32()?;
+            let block = u64::from(fields.u32()?);
+            if narrow(u64::from(count)) >= HEADER_ENTRIES {
+                let message = format!("a header for {count} names and one more");
+                return Err(Error::corrupt(what, message));
+            }
+            for _ in 0..=count {
+                let (entry, _) = take(&mut self.metadata, 8)?;
+                let mut fields = Fields::new(&entry, what);
+                let offset = u64::from(fields.u16()?);
+                let (_, _, len) = (fields.i16()?, fields.u16()?, fields.u16()?);
+                let (name, rest) = take(&mut self.metadata, usize::from(len).saturating_add(1))?;
+                left = super::fields::word(rest);
+                self.names_left = self.names_left.checked_sub(1).ok_or_else(|| {
+                    Error::limit(what, format!("more than {MAX_NAMES} names in the image"))
+                })?;
+                names.push(Listed {
+                    name: Name::new(&name)
+                        .map_err(|error| Error::corrupt(what, "").caused_by(error))?,
+                    reference: (block << 16) | offset,
+                });
+            }
+        }
+        Ok(names)
+    }
+}
