@@ -26,9 +26,6 @@ const TIERS: [(&str, &[&str]); 2] = [
     ("system", &["--package", "system-tests"]),
 ];
 
-/// The variable that asks for the tests that do not fit into every run.
-const ALL: &str = "LIVEOS_TEST_ALL";
-
 /// The Debian packages of all reference tools and of what the boot tests need.
 const PACKAGES: [&str; 34] = [
     "acl",
@@ -97,9 +94,6 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     }
     steps.print();
     counts.print_skipped();
-    if !all {
-        println!("\nWithout --all the slow tests are not part of the run.");
-    }
     println!("\n{counts}");
     if counts.failed > 0 {
         bail!("{} tests failed", counts.failed)
@@ -132,7 +126,7 @@ fn cargo_test(selection: &[&str], all: bool, counts: &mut Counts) -> Result<()> 
         .args(selection)
         .args(["--", "--show-output"]);
     if all {
-        command.env(ALL, "1");
+        command.env(tools::ALL_TESTS, "1");
     }
     let mut child = command
         .stdout(Stdio::piped())

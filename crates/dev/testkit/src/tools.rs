@@ -56,6 +56,20 @@ pub fn available(programs: &[&str]) -> bool {
     }
 }
 
+/// The variable that asks for the tests that do not fit into every run; `cargo xtask test --all` sets it.
+pub const ALL_TESTS: &str = "LIVEOS_TEST_ALL";
+
+/// Whether slow tests were asked for; if not, says so on the standard error.
+#[must_use]
+#[expect(clippy::print_stderr, reason = "a skipped test says so in its output")]
+pub fn slow_tests() -> bool {
+    let asked = std::env::var_os(ALL_TESTS).is_some();
+    if !asked {
+        eprintln!("SKIPPED: slow, a part of `cargo xtask test --all`");
+    }
+    asked
+}
+
 /// A command with the system's folders in its search path, plain messages, and no input.
 #[must_use]
 pub fn command(program: impl AsRef<OsStr>) -> Command {
