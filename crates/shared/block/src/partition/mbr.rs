@@ -69,6 +69,10 @@ impl Entry {
     /// The 16 bytes of the entry, CHS fields for 255 heads and 63 sectors (what USB disks report) included.
     #[must_use]
     pub fn encode(&self) -> [u8; 16] {
+        // An entry that is not in use has no CHS fields either: fdisk shows one that has.
+        if *self == Self::default() {
+            return [0; 16];
+        }
         let last = u64::from(self.start_lba)
             .saturating_add(u64::from(self.sectors))
             .saturating_sub(1);
@@ -321,6 +325,7 @@ mod tests {
         };
         let bytes = record.encode();
         assert_eq!(bytes[439..446], [0x90, 0x78, 0x56, 0x34, 0x12, 0, 0]);
+        assert_eq!(bytes[446..462], [0; 16]);
         assert_eq!(bytes[462..478], entries[1].encode());
         assert_eq!(bytes[510..], [0x55, 0xaa]);
         assert_eq!(Primary::parse(&bytes).unwrap().entries, entries);
