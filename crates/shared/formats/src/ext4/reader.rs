@@ -191,7 +191,7 @@ fn to_inode(fs: &mut FileSystem, raw: &RawInode) -> Result<(Inode<Content>, Vec<
         mode::FILE if raw.has_flag(flag::EA_INODE) => {
             return Err(raw.corrupt(0x20, "a name leads to it, and it holds an xattr's value"));
         }
-        mode::FILE if raw.is_inline() => Node::File(inline_content(fs, raw, &inline)?),
+        mode::FILE if raw.is_inline() => Node::File(inline_content(raw, &inline)?),
         mode::FILE => Node::File(fs.content(raw, raw.size())?),
         mode::SYMLINK => Node::Symlink(target(fs, raw, &inline)?),
         mode::CHARACTER => Node::Character(raw.device()),
@@ -203,20 +203,15 @@ fn to_inode(fs: &mut FileSystem, raw: &RawInode) -> Result<(Inode<Content>, Vec<
     Ok((Inode::new(metadata, node), Vec::new()))
 }
 
-/// The content of a file that its inode holds: `i_block`, then what is among the xattrs.
-fn inline_content(fs: &FileSystem, raw: &RawInode, inline: &[u8]) -> Result<Content> {
+/// The content of a file that its inode holds: `i_block`, then what is among the xattrs, then zeros: a file that was made longer
+/// stays inline until more is written to it.
+fn inline_content(raw: &RawInode, inline: &[u8]) -> Result<Content> {
     let size = raw.size();
-    if size > u64::from(fs.superblock.block_size) {
-        return Err(raw.corrupt(0x4, format!("{size} bytes that the inode holds itself")));
-    }
     let mut bytes = [raw.block_area(), inline].concat();
     bytes.truncate(usize::try_from(size).unwrap_or(usize::MAX));
-    let missing = size.saturating_sub(ReadAt::len(&bytes));
-    Content::new([
-        Piece::Bytes(bytes.into()),
-        // A file that was made longer and not written to reads as zeros there.
-        Piece::Hole { len: missing },
-    ])
+    let hole = size.saturating_sub(ReadAt::len(&bytes));
+    Content::new([Piece::Bytes(bytes.into()), Piece::Hole { len: hole }])
+        .map_err(|error| error.at(raw.offset.saturating_add(4)))
 }
 
 /// The target of a symbolic link: in `i_block` where it has room, as content where it has none.

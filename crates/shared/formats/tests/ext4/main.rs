@@ -7,6 +7,9 @@
 )]
 
 mod compare;
+mod damage;
 mod image;
+mod journal;
+mod large;
 mod matrix;
 mod populate;

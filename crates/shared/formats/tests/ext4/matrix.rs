@@ -116,7 +116,7 @@ fn fill(folder: &Path) {
     populate::small(folder);
     populate::acls(folder);
     populate::times(folder);
-    populate::fragmented(folder, 200, 4096);
+    populate::fragmented(folder, 8, 4096);
 }
 
 #[test]

@@ -70,14 +70,25 @@ impl Transaction {
             suspect: false,
         }
     }
+
+    /// What a log that ends inside this transaction means.
+    fn end(&self) -> Verdict {
+        if self.suspect {
+            Verdict::Suspect
+        } else {
+            Verdict::End
+        }
+    }
 }
 
 /// What a commit block says about the transaction before it.
 enum Verdict {
     /// It counts.
     Complete,
-    /// It is left over from before: the log ends before it.
-    Stale,
+    /// There is none: the log ends here.
+    End,
+    /// It does not match its checksums and may be left over from before: the log ends here, as for the kernel.
+    Suspect,
     /// It is not whole, which this journal allows of its last one.
     Partial,
 }
@@ -117,7 +128,13 @@ pub(super) fn run(log: &mut Log, journal: &JournalSuperblock, blocks_count: u64)
     loop {
         match scan.transaction(sequence)? {
             Verdict::Complete => sequence = sequence.wrapping_add(1),
-            Verdict::Stale => break,
+            Verdict::End => break,
+            Verdict::Suspect => {
+                warnings.push(format!(
+                    "the ext4 journal ends before transaction {sequence}, whose checksum does not match"
+                ));
+                break;
+            }
             Verdict::Partial => {
                 warnings.push("the last transaction of the ext4 journal is not whole".to_owned());
                 break;
@@ -156,7 +173,7 @@ impl Scan<'_> {
             let bytes = self.log.read_at(offset)?;
             let header = BigFields(&bytes);
             if header.u32(0) != MAGIC || header.u32(8) != sequence {
-                return Ok(Verdict::Stale);
+                return Ok(transaction.end());
             }
             match header.u32(4) {
                 DESCRIPTOR => self.descriptor(&bytes, sequence, &mut transaction)?,
@@ -168,10 +185,10 @@ impl Scan<'_> {
                     }
                     return Ok(verdict);
                 }
-                _ => return Ok(Verdict::Stale),
+                _ => return Ok(transaction.end()),
             }
         }
-        Ok(Verdict::Stale)
+        Ok(transaction.end())
     }
 
     /// Whether the checksum at the end of a descriptor or revoke block matches.
@@ -330,7 +347,7 @@ impl Scan<'_> {
             return Ok(Verdict::Complete);
         }
         if time < self.time {
-            return Ok(Verdict::Stale);
+            return Ok(Verdict::Suspect);
         }
         if self.journal.is_asynchronous() && !transaction.suspect {
             return Ok(Verdict::Partial);
