@@ -1,119 +1,95 @@
-//! Boots our GRUB core image in QEMU's SeaBIOS, from a CD and from the same file as a disk.
+//! Boots our GRUB core image and our configurations in QEMU's SeaBIOS, up to a kernel that says how it was started.
 #![expect(clippy::unwrap_used, reason = "a test may end at once")]
 
 mod i386_pc;
+mod machine;
 mod reference;
 
-use std::io::Read;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
+use block::Result;
 use bootloader::bios::{CoreOptions, DEFAULT_MODULES, core_image, is_media_file};
+use bootloader::cmdline;
+use bootloader::live::{ImageConfig, LiveBoot, LiveConfig, LiveKernel, configure};
 use i386_pc::{FOLDER, system_files};
+use machine::{console, kernel, media, stage};
 use reference::need;
 
-/// An ISO with our core image and this `grub.cfg`, mastered by xorriso.
-#[expect(clippy::disallowed_methods, reason = "the reference tool is a program")]
-fn media(folder: &Path, config: &str) -> PathBuf {
+/// Media with our core image and these files; with GRUB's module folder if `modules` says so.
+fn grub_media(
+    folder: &Path,
+    grub: &str,
+    modules: Modules,
+    files: BTreeMap<String, Vec<u8>>,
+) -> PathBuf {
     let options = CoreOptions {
-        prefix: "/boot/grub",
+        prefix: grub,
         config: None,
         modules: DEFAULT_MODULES,
     };
     let core = core_image(&system_files, &options).unwrap();
-    let stage = folder.join("stage");
-    let modules = stage.join("boot/grub/i386-pc");
-    std::fs::create_dir_all(&modules).unwrap();
-    std::fs::write(modules.join("eltorito.img"), &core.eltorito).unwrap();
-    std::fs::write(stage.join("boot/grub/grub.cfg"), config).unwrap();
-    for entry in std::fs::read_dir(FOLDER)
-        .unwrap()
-        .map(|entry| entry.unwrap())
-    {
-        if is_media_file(entry.file_name().to_str().unwrap()) {
-            std::fs::copy(entry.path(), modules.join(entry.file_name())).unwrap();
+    let image = format!("{grub}/i386-pc/eltorito.img");
+    let stage = stage(
+        folder,
+        files
+            .iter()
+            .map(|(path, bytes)| (path.as_str(), bytes.clone()))
+            .chain([(image.as_str(), core.eltorito)]),
+    );
+    if modules == Modules::OnMedia {
+        for entry in std::fs::read_dir(FOLDER)
+            .unwrap()
+            .map(|entry| entry.unwrap())
+        {
+            if is_media_file(entry.file_name().to_str().unwrap()) {
+                std::fs::copy(
+                    entry.path(),
+                    stage
+                        .join(grub.trim_start_matches('/'))
+                        .join("i386-pc")
+                        .join(entry.file_name()),
+                )
+                .unwrap();
+            }
         }
     }
     let mbr = folder.join("mbr.img");
     std::fs::write(&mbr, &core.hybrid_mbr).unwrap();
-    let iso = folder.join("media.iso");
-    let status = Command::new("xorriso")
-        .args([
-            "-as",
-            "mkisofs",
-            "-quiet",
-            "-R",
-            "-V",
-            "CDROM",
-            "-b",
-            "boot/grub/i386-pc/eltorito.img",
-            "-no-emul-boot",
-        ])
-        .args([
-            "-boot-load-size",
-            "4",
-            "-boot-info-table",
-            "--grub2-boot-info",
-            "--grub2-mbr",
-        ])
-        .arg(&mbr)
-        .arg("-o")
-        .args([&iso, &stage])
-        .status();
-    assert!(status.unwrap().success());
-    iso
+    let arguments = [
+        "-no-emul-boot",
+        "-boot-load-size",
+        "4",
+        "-boot-info-table",
+        "--grub2-boot-info",
+        "--grub2-mbr",
+    ];
+    media(
+        &stage,
+        &[
+            &["-b", image.trim_start_matches('/')][..],
+            &arguments,
+            &[mbr.to_str().unwrap()],
+        ]
+        .concat(),
+    )
 }
 
-/// What the machine writes to its serial line until it powers itself off; after the deadline it is stopped.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the reference machine is a program"
-)]
-fn console(drive: &[&str]) -> String {
-    let mut machine = Command::new("qemu-system-x86_64")
-        .args([
-            "-accel",
-            "tcg",
-            "-smp",
-            "1",
-            "-m",
-            "128",
-            "-display",
-            "none",
-            "-serial",
-            "stdio",
-            "-no-reboot",
-            "-net",
-            "none",
-        ])
-        .args(drive)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut output = machine.stdout.take().unwrap();
-    let reader = std::thread::spawn(move || {
-        let mut text = Vec::new();
-        output.read_to_end(&mut text).unwrap();
-        String::from_utf8_lossy(&text).into_owned()
-    });
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while machine.try_wait().unwrap().is_none() {
-        if Instant::now() > deadline {
-            machine.kill().unwrap();
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    reader.join().unwrap()
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Modules {
+    OnMedia,
+    BuiltIn,
+}
+
+fn tools() -> bool {
+    ["qemu-system-x86_64", "xorriso", FOLDER]
+        .into_iter()
+        .all(need)
 }
 
 #[test]
 fn ref_our_core_image_boots_from_a_cd_and_from_a_disk() {
-    if !["qemu-system-x86_64", "xorriso", FOLDER]
-        .into_iter()
-        .all(need)
-    {
+    if !tools() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -121,7 +97,8 @@ fn ref_our_core_image_boots_from_a_cd_and_from_a_disk() {
                   search --no-floppy --label CDROM --set=found\n\
                   insmod progress\n\
                   if [ -f /boot/grub/grub.cfg ]; then echo \"STARTED prefix=$prefix found=$found\"; fi\nhalt\n";
-    let iso = media(folder.path(), config);
+    let files = BTreeMap::from([("/boot/grub/grub.cfg".to_owned(), config.as_bytes().to_vec())]);
+    let iso = grub_media(folder.path(), "/boot/grub", Modules::OnMedia, files);
     let iso = iso.to_str().unwrap();
     let text = console(&["-cdrom", iso, "-boot", "d"]);
     assert!(
@@ -136,4 +113,75 @@ fn ref_our_core_image_boots_from_a_cd_and_from_a_disk() {
         text.contains("STARTED prefix=(hd0)/boot/grub found=hd0"),
         "{text}"
     );
+}
+
+/// The files of media with this configuration and a kernel and initramfs for each version.
+fn files(config: &LiveConfig, boot: &LiveBoot) -> BTreeMap<String, Vec<u8>> {
+    let mut files = config.files.clone();
+    for live in &boot.kernels {
+        files.insert(live.image.clone(), kernel());
+        files.insert(
+            live.initramfs.clone(),
+            format!("initramfs of {}\n", live.version).into_bytes(),
+        );
+    }
+    files
+}
+
+#[test]
+fn ref_the_menus_default_starts_the_newest_kernel_with_our_arguments() {
+    if !tools() {
+        return;
+    }
+    let debian = include_str!("samples/debian.cfg")
+        .replace("terminal_output serial", "terminal_output gfxterm");
+    let samples = [
+        (
+            debian.as_str(),
+            &["6.1.0-13-amd64", "6.1.0-9-amd64"][..],
+            Modules::OnMedia,
+        ),
+        (
+            include_str!("samples/fedora.cfg"),
+            &["6.5.12-300.fc39.x86_64"],
+            Modules::BuiltIn,
+        ),
+        (
+            include_str!("samples/azure.cfg"),
+            &["5.15.1.cm2"],
+            Modules::BuiltIn,
+        ),
+        ("echo nothing\n", &["6.1", "6.0"], Modules::BuiltIn),
+    ];
+    for (sample, versions, modules) in samples {
+        let mut boot = LiveBoot::new(
+            "CDROM",
+            "It's > 1 \"sample\"",
+            versions
+                .iter()
+                .map(|version| LiveKernel::new(version))
+                .collect(),
+        );
+        boot.timeout = Some(0);
+        boot.extra_arguments = vec!["extra=a b;c".to_owned(), "x=$y&{z}".to_owned()];
+        let file = |path: &str| -> Result<Option<Vec<u8>>> {
+            let block = "# GRUB Environment Block\nmariner_cmdline=init=/sbin/init ro quiet\nmariner_linux=vmlinuz-5.15.1.cm2\n";
+            Ok((path == "/boot/mariner.cfg").then(|| block.as_bytes().to_vec()))
+        };
+        let image = ImageConfig {
+            grub_config: Some(sample.as_bytes()),
+            bls_entries: &[],
+            file: &file,
+        };
+        let config = configure(&image, &boot).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let iso = grub_media(folder.path(), "/boot/grub2", modules, files(&config, &boot));
+        let text = console(&["-cdrom", iso.to_str().unwrap(), "-boot", "d"]);
+        let line = cmdline::join(&config.entries[0].command_line(&boot));
+        let expected = format!(
+            "BOOT_IMAGE={} {line}|initramfs of {}\n",
+            boot.kernels[0].image, versions[0]
+        );
+        assert!(text.ends_with(&expected), "{expected:?}\n{text:?}");
+    }
 }

@@ -23,5 +23,8 @@ pub use quote::quote;
 pub use script::{Block, Branch, Command, Script, Statement, Visit};
 pub use word::{Piece, Word};
 
-/// The longest script that is read, in bytes. A `grub.cfg` with hundreds of entries has under 1 MiB; a longer one is refused.
-pub const SCRIPT_LIMIT: usize = 8 << 20;
+/// The longest script that is read, in bytes. A `grub.cfg` with hundreds of entries has some 300 KiB; a longer one is refused.
+pub const SCRIPT_LIMIT: usize = 2 << 20;
+
+/// The most statements of a script; a `grub.cfg` with hundreds of entries has some 5000. A script with more is refused.
+pub const STATEMENT_LIMIT: usize = 50_000;

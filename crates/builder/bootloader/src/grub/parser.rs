@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use block::{Error, Result};
 
+use super::STATEMENT_LIMIT;
 use super::lexer::{Kind, Token};
 use super::script::{Block, Branch, Command, Statement};
 use super::word::Word;
@@ -42,6 +43,7 @@ pub(super) fn parse(source: &[u8], tokens: &[Token]) -> Result<Vec<Statement>> {
         tokens,
         at: 0,
         depth: 0,
+        count: 0,
     };
     let statements = parser.statements()?;
     match parser.peek() {
@@ -56,6 +58,7 @@ struct Parser<'a> {
     tokens: Vec<&'a Token>,
     at: usize,
     depth: usize,
+    count: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -109,6 +112,11 @@ impl<'a> Parser<'a> {
         Error::corrupt("GRUB script", message).at(offset)
     }
 
+    fn too_much(&self, message: String) -> Error {
+        let offset = u64::try_from(self.offset()).unwrap_or(u64::MAX);
+        Error::limit("GRUB script", message).at(offset)
+    }
+
     fn expect_keyword(&mut self, keyword: &[u8]) -> Result<()> {
         if self.keyword() != Some(keyword) {
             return Err(self.unexpected());
@@ -149,14 +157,17 @@ impl<'a> Parser<'a> {
     fn statements(&mut self) -> Result<Vec<Statement>> {
         self.depth += 1;
         if self.depth > DEPTH_LIMIT {
-            let offset = u64::try_from(self.offset()).unwrap_or(u64::MAX);
             let message = format!("statements in statements, over {DEPTH_LIMIT} deep");
-            return Err(Error::limit("GRUB script", message).at(offset));
+            return Err(self.too_much(message));
         }
         let mut statements = Vec::new();
         self.skip_newlines();
         while let Some(statement) = self.statement()? {
             statements.push(statement);
+            self.count += 1;
+            if self.count > STATEMENT_LIMIT {
+                return Err(self.too_much(format!("over {STATEMENT_LIMIT} statements")));
+            }
             match self.kind() {
                 Some(Kind::Newline | Kind::Semicolon) => self.skip_delimiters(),
                 None | Some(Kind::Close) => break,

@@ -1,6 +1,7 @@
 //! The syntax tree: statements with the spans at which they stand.
 
 use std::ops::Range;
+use std::rc::Rc;
 
 use block::Result;
 
@@ -92,7 +93,7 @@ pub struct Visit<'a> {
     /// The command.
     pub command: &'a Command,
     /// The commands in whose blocks it stands, outermost first: submenus and menu entries.
-    pub within: Vec<&'a Command>,
+    pub within: Rc<[&'a Command]>,
     /// Whether it stands in a condition, loop or function inside the innermost of these.
     pub nested: bool,
 }
@@ -147,7 +148,7 @@ impl Script {
     #[must_use]
     pub fn commands(&self) -> Vec<Visit<'_>> {
         let mut found = Vec::new();
-        visit(&self.statements, &mut Vec::new(), false, &mut found);
+        visit(&self.statements, &Rc::from([]), false, &mut found);
         found
     }
 }
@@ -155,7 +156,7 @@ impl Script {
 /// Collects the commands of `statements`. The depth is bounded by the parser.
 fn visit<'a>(
     statements: &'a [Statement],
-    within: &mut Vec<&'a Command>,
+    within: &Rc<[&'a Command]>,
     nested: bool,
     found: &mut Vec<Visit<'a>>,
 ) {
@@ -167,11 +168,13 @@ fn visit<'a>(
                     within: within.clone(),
                     nested,
                 });
-                within.push(command);
-                for block in &command.blocks {
-                    visit(&block.statements, within, false, found);
+                if command.blocks.is_empty() {
+                    continue;
                 }
-                within.pop();
+                let inner = within.iter().copied().chain([command]).collect();
+                for block in &command.blocks {
+                    visit(&block.statements, &inner, false, found);
+                }
             }
             Statement::If {
                 branches,

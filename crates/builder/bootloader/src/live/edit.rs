@@ -7,7 +7,7 @@ use super::entry::{LiveEntry, is_separator, kernel_of, of_bls, of_command, ours}
 use super::generate::{Commands, argument_words, menu_entry, stripped_value};
 use super::kernels::{LiveKernel, Meaning};
 use super::variables::{Variables, assignment};
-use super::{LiveBoot, is_managed};
+use super::{ENTRY_LIMIT, LiveBoot, is_managed};
 use crate::bls::BlsEntry;
 use crate::grub::{Command, Edits, Script, Visit, Word, quote};
 
@@ -20,13 +20,17 @@ pub(super) struct Edited {
     pub(super) warnings: Vec<String>,
 }
 
-/// Edits `script`; `None` where it boots no kernel of the media.
+/// Edits `script`.
+///
+/// # Errors
+///
+/// Why it cannot be: it boots no kernel of the media, or has too many entries.
 pub(super) fn edit(
     script: &Script,
     variables: &Variables,
     bls: &[BlsEntry],
     boot: &LiveBoot,
-) -> Option<Edited> {
+) -> Result<Edited, &'static str> {
     let visits = script.commands();
     let mut editor = Editor {
         script,
@@ -35,7 +39,9 @@ pub(super) fn edit(
         bls,
         boot,
         edits: Edits::new(),
-        removed: Vec::new(),
+        removed: vec![false; visits.len()],
+        path_edits: 0,
+        last_kernel: None,
         entries: Vec::new(),
         commands: Commands::Plain,
         warnings: Vec::new(),
@@ -45,15 +51,18 @@ pub(super) fn edit(
         editor.edits.insert(0, editor.commands.prelude());
     }
     editor.remove_foreign_entries();
-    for visit in &visits {
-        if !editor.is_removed(&visit.command.span) {
+    for (at, visit) in visits.iter().enumerate() {
+        if editor.removed.get(at) == Some(&false) {
             editor.visit(visit);
+        }
+        if editor.entries.len().max(editor.path_edits / 2) > ENTRY_LIMIT {
+            return Err("has over 1000 entries");
         }
     }
     if editor.entries.is_empty() {
-        return None;
+        return Err("boots none of its kernels");
     }
-    Some(Edited {
+    Ok(Edited {
         text: editor.edits.apply(script.source()),
         entries: editor.entries,
         commands: editor.commands,
@@ -68,50 +77,56 @@ struct Editor<'a> {
     bls: &'a [BlsEntry],
     boot: &'a LiveBoot,
     edits: Edits,
-    removed: Vec<Range<usize>>,
+    /// For each of `visits`, whether it stands in what is taken out.
+    removed: Vec<bool>,
+    /// How often a path was put in another's place.
+    path_edits: usize,
+    /// The kernel of the last `linux`, and where its menu entry begins.
+    last_kernel: Option<(Option<usize>, &'a LiveKernel)>,
     entries: Vec<LiveEntry>,
     commands: Commands,
     warnings: Vec<String>,
 }
 
 impl<'a> Editor<'a> {
-    fn is_removed(&self, span: &Range<usize>) -> bool {
-        self.removed
-            .iter()
-            .any(|removed| removed.start <= span.start && span.end <= removed.end)
+    /// The places in `visits` of the commands in the blocks of `command`: they follow it.
+    fn places_inside(&self, command: &Command) -> Range<usize> {
+        let place = |offset: usize| {
+            self.visits
+                .partition_point(|visit| visit.command.span.start < offset)
+        };
+        place(command.span.start + 1)..place(command.span.end)
     }
 
     /// The commands in the blocks of `command`.
-    fn inside(&self, command: &Command) -> impl Iterator<Item = &'a Visit<'a>> + use<'a> {
-        let span = command.span.clone();
-        let visits = self.visits.iter();
-        visits.filter(move |visit| {
-            span.start < visit.command.span.start && visit.command.span.end <= span.end
-        })
+    fn inside(&self, command: &Command) -> &'a [Visit<'a>] {
+        self.visits
+            .get(self.places_inside(command))
+            .unwrap_or_default()
     }
 
     /// Takes out menu entries that start what is not on the media, and submenus of which nothing is left.
     fn remove_foreign_entries(&mut self) {
-        for visit in self
-            .visits
-            .iter()
-            .filter(|visit| role(visit.command) == Role::MenuEntry)
-        {
-            if let Some(reason) = self.foreign(visit.command) {
+        for (at, visit) in self.visits.iter().enumerate() {
+            if role(visit.command) == Role::MenuEntry
+                && self.removed.get(at) == Some(&false)
+                && let Some(reason) = self.foreign(visit.command)
+            {
                 self.remove(visit, reason);
             }
         }
-        for visit in self
-            .visits
-            .iter()
-            .filter(|visit| role(visit.command) == Role::Submenu)
-        {
-            let lives = |inner: &Visit<'_>| match role(inner.command) {
-                Role::MenuEntry => !self.is_removed(&inner.command.span),
-                Role::BlsEntries => true,
+        for (at, visit) in self.visits.iter().enumerate() {
+            if role(visit.command) != Role::Submenu || self.removed.get(at) != Some(&false) {
+                continue;
+            }
+            let mut inside = self.places_inside(visit.command);
+            let lives = |place: usize| match self.visits.get(place).map(|inner| role(inner.command))
+            {
+                Some(Role::MenuEntry) => self.removed.get(place) == Some(&false),
+                Some(Role::BlsEntries) => true,
                 _ => false,
             };
-            if !self.is_removed(&visit.command.span) && !self.inside(visit.command).any(lives) {
+            if !inside.any(lives) {
                 self.remove(visit, "none of its entries works from media");
             }
         }
@@ -143,7 +158,9 @@ impl<'a> Editor<'a> {
             "the boot menu's entry {name:?} is left out: {reason}"
         ));
         self.neutralise(visit);
-        self.removed.push(visit.command.span.clone());
+        let inside = self.places_inside(visit.command);
+        let whole = inside.start.saturating_sub(1)..inside.end;
+        self.removed.get_mut(whole).unwrap_or_default().fill(true);
     }
 
     /// Takes a command out. Where it is not alone on its lines `true` takes its place: an empty block is a fault in GRUB's language.
@@ -187,6 +204,7 @@ impl<'a> Editor<'a> {
     }
 
     fn linux(&mut self, visit: &Visit<'_>) {
+        self.last_kernel = None;
         let Some(mut entry) = of_command(visit, self.variables, self.boot) else {
             self.warnings.push(format!(
                 "the boot menu loads {:?}, which is not on the media; that is left out",
@@ -199,7 +217,11 @@ impl<'a> Editor<'a> {
             ));
             return self.neutralise(visit);
         };
-        if let Meaning::Newest(kernel) = kernel_of(visit.command, self.variables, self.boot)
+        let meaning = kernel_of(visit.command, self.variables, self.boot);
+        if let Meaning::Kernel(kernel) | Meaning::Newest(kernel) = meaning {
+            self.last_kernel = Some((start_of_menu_entry(visit), kernel));
+        }
+        if let Meaning::Newest(kernel) = meaning
             && self.boot.kernels.len() > 1
         {
             self.warnings.push(format!(
@@ -220,6 +242,7 @@ impl<'a> Editor<'a> {
         self.linux_arguments(visit.command);
         let has_initrd = menu_entry.is_none_or(|menu_entry| {
             self.inside(menu_entry)
+                .iter()
                 .any(|inner| role(inner.command) == Role::Initrd)
         });
         if !has_initrd {
@@ -259,7 +282,11 @@ impl<'a> Editor<'a> {
     }
 
     fn initrd(&mut self, visit: &Visit<'_>) {
-        let Some(kernel) = self.kernel_before(visit) else {
+        // The kernel of the last `linux` before it, in the same menu entry.
+        let kernel = self
+            .last_kernel
+            .filter(|(entry, _)| *entry == start_of_menu_entry(visit));
+        let Some((_, kernel)) = kernel else {
             return self.neutralise(visit);
         };
         let (_, initrd) = self.commands.words();
@@ -271,22 +298,6 @@ impl<'a> Editor<'a> {
                 .insert(visit.command.span.end, format!(" {}", quote(&path))),
             words => self.replace_path(visit, words, &path),
         }
-    }
-
-    /// The kernel of the last `linux` before this command, in the same menu entry.
-    fn kernel_before(&self, visit: &Visit<'_>) -> Option<&'a LiveKernel> {
-        let entry = menu_entry_of(visit);
-        let mut before = self.visits.iter().filter(|other| {
-            role(other.command) == Role::Linux
-                && other.command.span.end <= visit.command.span.start
-                && entry.is_none_or(|entry| entry.span.contains(&other.command.span.start))
-        });
-        let (Meaning::Kernel(kernel) | Meaning::Newest(kernel)) =
-            kernel_of(before.next_back()?.command, self.variables, self.boot)
-        else {
-            return None;
-        };
-        Some(kernel)
     }
 
     fn replace_name(&mut self, command: &Command, name: &str) {
@@ -302,11 +313,14 @@ impl<'a> Editor<'a> {
         };
         self.edits
             .replace(first.span.start..last.span.end, quote(path));
+        self.path_edits += 1;
         let Some(entry) = menu_entry_of(visit) else {
             return;
         };
+        let words = words.get(..words.len().min(16)).unwrap_or_default();
         let tests = self
             .inside(entry)
+            .iter()
             .filter(|inner| role(inner.command) == Role::Test);
         for word in tests.flat_map(|test| test.command.arguments()) {
             if words.iter().any(|old| old.pieces == word.pieces) {
@@ -386,6 +400,11 @@ fn menu_entry_of<'a>(visit: &Visit<'a>) -> Option<&'a Command> {
     within
         .into_iter()
         .find(|command| role(command) == Role::MenuEntry)
+}
+
+/// Where the menu entry of a command begins.
+fn start_of_menu_entry(visit: &Visit<'_>) -> Option<usize> {
+    menu_entry_of(visit).map(|entry| entry.span.start)
 }
 
 /// Whether a command needs [`Commands::ByPlatform`]: one for UEFI alone, or what an earlier edit made of it.

@@ -1,6 +1,8 @@
 //! Entries of the media's menu as values, and where their arguments come from.
 
-use super::LiveBoot;
+use super::{ENTRY_LIMIT, LiveBoot};
+use std::collections::BTreeSet;
+
 use super::arguments::{is_managed, is_recovery, kept};
 use super::commands::{Role, role, title};
 use super::kernels::{LiveKernel, Meaning, meaning};
@@ -8,6 +10,10 @@ use super::variables::Variables;
 use crate::bls::BlsEntry;
 use crate::cmdline;
 use crate::grub::{Command, Script, Visit, Word};
+
+/// The longest command line of the image that is read, in bytes; Linux takes up to 4096, and less on most machines. What is longer
+/// is cut off there.
+const COMMAND_LINE_LIMIT: usize = 16 << 10;
 
 /// An entry that boots a kernel of the media.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,8 +79,13 @@ pub(super) fn is_separator(argument: &str) -> bool {
 /// The image's own arguments of a `linux` command, with the variables that are known.
 pub(super) fn image_arguments(command: &Command, variables: &Variables) -> Vec<String> {
     let mut arguments = Vec::new();
+    let mut len = 0;
     for word in command.arguments().iter().skip(1) {
         let text = variables.expand(word);
+        len += text.len();
+        if len > COMMAND_LINE_LIMIT {
+            break;
+        }
         if word.is_split() {
             arguments.extend(kept(&text));
         } else if !text.is_empty() && !is_managed(cmdline::name(&text)) {
@@ -141,44 +152,15 @@ pub(super) fn of_bls(bls: &BlsEntry, variables: &Variables, boot: &LiveBoot) -> 
         (Meaning::Other, Some(kernel)) if !path.contains("rescue") => kernel,
         (Meaning::Other, _) => return None,
     };
-    let options: Vec<String> = bls
-        .values("options")
-        .map(|options| expand_text(options, variables))
-        .collect();
+    let options: Vec<&str> = bls.values("options").collect();
+    let options = variables.expand_text(&options.join(" "));
     Some(LiveEntry {
-        title: expand_text(bls.value("title").unwrap_or(&boot.title), variables),
+        title: variables.expand_text(bls.value("title").unwrap_or(&boot.title)),
         kernel: kernel.clone(),
-        arguments: kept(&options.join(" ")),
+        arguments: kept(&options),
         checks_media: false,
         key: Some(format!("liveos-{}", bls.id())),
     })
-}
-
-/// A text that is no script, with `$name` and `${name}` replaced as GRUB's `blscfg` does.
-fn expand_text(text: &str, variables: &Variables) -> String {
-    let mut expanded = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('$') {
-        expanded.push_str(before);
-        let (inner, braced) = after
-            .strip_prefix('{')
-            .map_or((after, false), |inner| (inner, true));
-        let len = inner
-            .bytes()
-            .take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
-            .count();
-        let (name, after_name) = inner.split_at(len);
-        rest = match (braced, after_name.strip_prefix('}')) {
-            (true, Some(rest)) => rest,
-            _ => after_name,
-        };
-        match name {
-            "" => expanded.push('$'),
-            name => expanded.push_str(&variables.value(name).unwrap_or_default()),
-        }
-    }
-    expanded.push_str(rest);
-    expanded
 }
 
 /// Every entry of the image that boots a kernel of the media: its Boot Loader Specification entries, then those of `grub.cfg`, each
@@ -191,18 +173,22 @@ pub(super) fn known_entries(
 ) -> Vec<LiveEntry> {
     let mut entries: Vec<LiveEntry> = bls
         .iter()
+        .take(ENTRY_LIMIT)
         .filter_map(|bls| of_bls(bls, variables, boot))
         .collect();
+    let mut known: BTreeSet<(String, String)> = entries
+        .iter()
+        .map(|entry| (entry.kernel.version.clone(), entry.title.clone()))
+        .collect();
     for visit in script.map(Script::commands).unwrap_or_default() {
-        let found = (role(visit.command) == Role::Linux)
-            .then(|| of_command(&visit, variables, boot))
-            .flatten();
-        let known = |found: &LiveEntry| {
-            entries
-                .iter()
-                .any(|entry| entry.kernel == found.kernel && entry.title == found.title)
-        };
-        entries.extend(found.filter(|found| !known(found)));
+        if role(visit.command) != Role::Linux || entries.len() >= ENTRY_LIMIT {
+            continue;
+        }
+        if let Some(entry) = of_command(&visit, variables, boot)
+            && known.insert((entry.kernel.version.clone(), entry.title.clone()))
+        {
+            entries.push(entry);
+        }
     }
     entries
 }

@@ -30,6 +30,10 @@ use crate::bls::{self, BlsEntry};
 use crate::grub::Script;
 use variables::Variables;
 
+/// The most entries of a menu that is made or edited; hundreds of kernels make that many. A configuration with more is not edited, and
+/// of Boot Loader Specification entries the newest count.
+const ENTRY_LIMIT: usize = 1000;
+
 /// What the image says of its boot.
 #[derive(Clone, Copy)]
 pub struct ImageConfig<'a> {
@@ -134,7 +138,7 @@ pub fn configure(image: &ImageConfig<'_>, boot: &LiveBoot) -> Result<LiveConfig>
     let script = image
         .grub_config
         .map(|bytes| Script::parse(generate::without_closing(bytes)));
-    let (mut variables, script, reason) = match script {
+    let (mut variables, script, mut reason) = match script {
         None => (
             Variables::default(),
             None,
@@ -147,37 +151,20 @@ pub fn configure(image: &ImageConfig<'_>, boot: &LiveBoot) -> Result<LiveConfig>
         ),
         Some(Ok(script)) => {
             let variables = Variables::collect(&script, image.file, &boot.grub_folder)?;
-            (
-                variables,
-                Some(script),
-                "the image's grub.cfg boots none of its kernels".to_owned(),
-            )
+            (variables, Some(script), String::new())
         }
     };
     variables.add_default_environment(image.file, &boot.grub_folder)?;
-    let edited = script
-        .as_ref()
-        .and_then(|script| edit::edit(script, &variables, &bls, boot));
-    if let Some(edited) = edited.filter(|edited| Script::parse(edited.text.clone()).is_ok()) {
-        let mut files = variables.environment_files();
-        warnings.extend(edited.warnings);
-        let fallback = fallback_arguments(image, &edited.entries)?;
-        let closing = generate::Closing {
-            boot,
-            commands: edited.commands,
-            fallback: &fallback,
-        };
-        let (text, entries) = closing.close(edited.text, edited.entries);
-        files.insert(config_path(boot), text);
-        return Ok(LiveConfig {
-            origin: Origin::Edited,
-            files,
-            redirector: generate::redirector(boot),
-            entries,
-            warnings,
-        });
+    if let Some(script) = &script {
+        match edit::edit(script, &variables, &bls, boot) {
+            Ok(edited) if Script::parse(edited.text.clone()).is_ok() => {
+                return edited_config(image, boot, &variables, edited, warnings);
+            }
+            Ok(_) => reason = "the image's grub.cfg could not be edited".to_owned(),
+            Err(fault) => reason = format!("the image's grub.cfg {fault}"),
+        }
     }
-    if script.is_some() || image.grub_config.is_some() {
+    if image.grub_config.is_some() {
         warnings.push(format!("{reason}; a new one takes its place"));
     }
     let known = entry::known_entries(script.as_ref(), &variables, &bls, boot);
@@ -186,6 +173,33 @@ pub fn configure(image: &ImageConfig<'_>, boot: &LiveBoot) -> Result<LiveConfig>
     let files = BTreeMap::from([(config_path(boot), text)]);
     Ok(LiveConfig {
         origin: Origin::Generated { reason },
+        files,
+        redirector: generate::redirector(boot),
+        entries,
+        warnings,
+    })
+}
+
+/// The image's configuration, edited, with what comes to its end.
+fn edited_config(
+    image: &ImageConfig<'_>,
+    boot: &LiveBoot,
+    variables: &Variables,
+    edited: edit::Edited,
+    mut warnings: Vec<String>,
+) -> Result<LiveConfig> {
+    warnings.extend(edited.warnings);
+    let fallback = fallback_arguments(image, &edited.entries)?;
+    let closing = generate::Closing {
+        boot,
+        commands: edited.commands,
+        fallback: &fallback,
+    };
+    let (text, entries) = closing.close(edited.text, edited.entries);
+    let mut files = variables.environment_files();
+    files.insert(config_path(boot), text);
+    Ok(LiveConfig {
+        origin: Origin::Edited,
         files,
         redirector: generate::redirector(boot),
         entries,
@@ -207,6 +221,7 @@ fn bls_entries(image: &ImageConfig<'_>, warnings: &mut Vec<String>) -> Vec<BlsEn
         }
     }
     entries.sort_by(bls::newest_first);
+    entries.truncate(ENTRY_LIMIT);
     entries
 }
 

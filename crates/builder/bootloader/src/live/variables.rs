@@ -6,7 +6,7 @@ use block::Result;
 
 use super::arguments::kept;
 use crate::cmdline;
-use crate::grub::{Command, EnvironmentBlock, Script, Word};
+use crate::grub::{Command, EnvironmentBlock, Piece, Script, Word};
 
 /// What GRUB remembers from boot to boot. Media are read-only, and another machine's memory means nothing.
 const MEMORY: &[&str] = &[
@@ -25,12 +25,19 @@ const MEMORY: &[&str] = &[
     "initrdless_boot_fallback_triggered",
 ];
 
+/// The longest value that is followed, in bytes; Linux takes command lines of up to 4096. What is longer is cut off there.
+const VALUE_LIMIT: usize = 8 << 10;
+/// The most variables that are followed; real configurations have under 50. Further ones count as unknown.
+const VARIABLE_LIMIT: usize = 1000;
+/// The most environment blocks that are read; real configurations have up to 3. Further ones count as missing.
+const BLOCK_LIMIT: usize = 16;
+
 /// What is known before the script runs.
 #[derive(Debug, Default)]
 pub(super) struct Variables {
     values: BTreeMap<String, String>,
-    /// Environment blocks by the path at which the media's `grub.cfg` looks for them, already fit for media.
-    blocks: BTreeMap<String, EnvironmentBlock>,
+    /// Environment blocks by the path at which the media's `grub.cfg` looks for them, already fit for media; `None` for missing ones.
+    blocks: BTreeMap<String, Option<EnvironmentBlock>>,
     /// Names that stand as a whole word in the arguments of a kernel.
     command_line: BTreeSet<String>,
 }
@@ -43,9 +50,7 @@ impl Variables {
         grub_folder: &str,
     ) -> Result<Self> {
         let mut variables = Self::default();
-        variables
-            .values
-            .insert("prefix".to_owned(), grub_folder.to_owned());
+        variables.set("prefix", grub_folder.to_owned());
         for visit in script.commands() {
             let command = visit.command;
             if let Some((name, value)) = assignment(command) {
@@ -55,9 +60,7 @@ impl Variables {
                     .map(|(_, value)| value.to_owned());
                 // A default under a condition gives way to what an environment block says.
                 if !(visit.nested && variables.is_loaded(name)) {
-                    variables
-                        .values
-                        .insert(name.to_owned(), value.unwrap_or_default());
+                    variables.set(name, value.unwrap_or_default());
                 }
             } else if command.name() == Some("load_env") {
                 variables.load(&environment_path(command, &variables), file)?;
@@ -83,28 +86,39 @@ impl Variables {
         if self.blocks.contains_key(&path) {
             return Ok(());
         }
-        let Some(block) = read_block(&path, file)? else {
-            return Ok(());
-        };
-        for (name, value) in block.variables {
-            self.values.entry(name).or_insert(value);
+        for (name, value) in read_block(&path, file)?.unwrap_or_default().variables {
+            if !self.values.contains_key(&name) {
+                self.set(&name, value);
+            }
         }
         Ok(())
     }
 
     fn load(&mut self, path: &str, file: &dyn Fn(&str) -> Result<Option<Vec<u8>>>) -> Result<()> {
-        if let Some(block) = read_block(path, file)? {
-            self.values.extend(block.variables.clone());
-            self.blocks.insert(path.to_owned(), block);
+        if !self.blocks.contains_key(path) {
+            if self.blocks.len() >= BLOCK_LIMIT {
+                return Ok(());
+            }
+            self.blocks.insert(path.to_owned(), read_block(path, file)?);
+        }
+        let block = self.blocks.get(path).cloned().flatten().unwrap_or_default();
+        for (name, value) in block.variables {
+            self.set(&name, value);
         }
         Ok(())
     }
 
+    fn set(&mut self, name: &str, mut value: String) {
+        cut(&mut value);
+        if self.values.len() < VARIABLE_LIMIT || self.values.contains_key(name) {
+            self.values.insert(name.to_owned(), value);
+        }
+    }
+
     /// Whether an environment block has this variable.
     fn is_loaded(&self, name: &str) -> bool {
-        self.blocks
-            .values()
-            .any(|block| block.variables.contains_key(name))
+        let mut blocks = self.blocks.values().flatten();
+        blocks.any(|block| block.variables.contains_key(name))
     }
 
     /// The value of a variable, if it is known.
@@ -112,9 +126,53 @@ impl Variables {
         self.values.get(name).cloned()
     }
 
-    /// A word with the values that are known.
+    /// A word with the values that are known, up to the length that a value can have.
     pub(super) fn expand(&self, word: &Word) -> String {
-        word.expand(&|name| self.value(name))
+        let mut text = String::new();
+        for piece in &word.pieces {
+            match piece {
+                Piece::Text(piece) => text.push_str(piece),
+                Piece::Variable { name, .. } => {
+                    text.push_str(self.values.get(name).map_or("", String::as_str))
+                }
+            }
+            if text.len() > VALUE_LIMIT {
+                cut(&mut text);
+                break;
+            }
+        }
+        text
+    }
+
+    /// A text that is no script, with `$name` and `${name}` replaced as GRUB's `blscfg` does, up to the same length.
+    pub(super) fn expand_text(&self, text: &str) -> String {
+        let mut expanded = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('$') {
+            expanded.push_str(before);
+            let (inner, braced) = after
+                .strip_prefix('{')
+                .map_or((after, false), |inner| (inner, true));
+            let len = inner
+                .bytes()
+                .take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+                .count();
+            let (name, after_name) = inner.split_at(len);
+            rest = match (braced, after_name.strip_prefix('}')) {
+                (true, Some(rest)) => rest,
+                _ => after_name,
+            };
+            match name {
+                "" => expanded.push('$'),
+                name => expanded.push_str(self.values.get(name).map_or("", String::as_str)),
+            }
+            if expanded.len() > VALUE_LIMIT {
+                break;
+            }
+        }
+        expanded.push_str(rest);
+        cut(&mut expanded);
+        expanded
     }
 
     /// Whether every variable of a word is known.
@@ -129,16 +187,26 @@ impl Variables {
 
     /// Whether the media have the environment block that this `load_env` reads.
     pub(super) fn has_block(&self, command: &Command) -> bool {
-        self.blocks.contains_key(&environment_path(command, self))
+        let block = self.blocks.get(&environment_path(command, self));
+        block.is_some_and(Option::is_some)
     }
 
     /// The environment blocks for the media.
     pub(super) fn environment_files(&self) -> BTreeMap<String, Vec<u8>> {
-        self.blocks
-            .iter()
-            .map(|(path, block)| (path.clone(), block.print()))
+        let blocks = self.blocks.iter();
+        blocks
+            .filter_map(|(path, block)| Some((path.clone(), block.as_ref()?.print())))
             .collect()
     }
+}
+
+/// Cuts a value off at the length that is followed.
+fn cut(value: &mut String) {
+    let mut len = value.len().min(VALUE_LIMIT);
+    while !value.is_char_boundary(len) {
+        len -= 1;
+    }
+    value.truncate(len);
 }
 
 /// The name that a command gives a value to, and the word with name and value: `set a=b`, `a=b`.
@@ -178,6 +246,20 @@ fn environment_path(command: &Command, variables: &Variables) -> String {
     }
 }
 
+/// Whether an environment block may be at this path on the media: the script chooses it, and it must not take the place of anything else.
+fn is_block_path(path: &str) -> bool {
+    let Some(inner) = path.strip_prefix('/') else {
+        return false;
+    };
+    let mut names = inner.split('/');
+    let plain = names.all(|name| !matches!(name, "" | "." | "..") && name.len() < 256);
+    let other = ["vmlinuz-", "initramfs-", "grub.cfg", "efiboot.img"]
+        .iter()
+        .any(|other| path.contains(other));
+    // A file in the root, or in /boot: not in the folders of the live system and of EFI programs.
+    plain && !other && (inner.starts_with("boot/") || !inner.contains('/')) && inner != "boot"
+}
+
 /// The image's environment block at `path`, fit for media: without memory and without arguments that name the installed root.
 /// What is no environment block counts as none.
 ///
@@ -186,7 +268,7 @@ fn read_block(
     path: &str,
     file: &dyn Fn(&str) -> Result<Option<Vec<u8>>>,
 ) -> Result<Option<EnvironmentBlock>> {
-    if !path.starts_with('/') {
+    if !is_block_path(path) {
         return Ok(None);
     }
     let bytes = match file(path)? {
