@@ -89,17 +89,12 @@ impl ModuleIndex {
         let mut index = Self::default();
         let mut current: Option<(String, Module)> = None;
         for (number, line) in lines {
-            let mut words = line.split_ascii_whitespace();
-            let Some(first) = words.next().filter(|word| !word.starts_with('#')) else {
-                continue;
-            };
-            let values = words
-                .map(unescape)
-                .collect::<Option<Vec<_>>>()
-                .ok_or_else(|| Error::line(WHAT, number, "a broken % escape"))?;
-            index
-                .take_line(first, values, &mut current)
-                .map_err(|message| Error::line(WHAT, number, message))?;
+            let (first, values) = line.split_once(' ').unwrap_or((line, ""));
+            if !first.is_empty() && !first.starts_with('#') {
+                index
+                    .take_line(first, values, &mut current)
+                    .map_err(|message| Error::line(WHAT, number, message))?;
+            }
         }
         index.finish_module(current);
         Ok(index)
@@ -108,13 +103,12 @@ impl ModuleIndex {
     fn take_line(
         &mut self,
         first: &str,
-        values: Vec<String>,
+        values: &str,
         current: &mut Option<(String, Module)>,
     ) -> Result<(), &'static str> {
         match first {
             "module" => {
-                let [name, path] = <[String; 2]>::try_from(values)
-                    .map_err(|_| "a module needs a name and a path")?;
+                let (name, path) = pair(values).ok_or("a module needs a name and a path")?;
                 self.finish_module(current.take());
                 if self.modules.contains_key(&name) {
                     return Err("a module that is there already");
@@ -126,19 +120,19 @@ impl ModuleIndex {
                 *current = Some((name, module));
             }
             "alias" => {
-                let pair = <[String; 2]>::try_from(values)
-                    .map_err(|_| "an alias needs a pattern and a module")?;
-                self.aliases.push(pair.into());
+                let pair = pair(values).ok_or("an alias needs a pattern and a module")?;
+                self.aliases.push(pair);
             }
-            "always" => self.always.extend(values),
+            "always" => extend(&mut self.always, values)?,
             "depends" | "pre" | "post" | "parameters" => {
                 let (_, module) = current.as_mut().ok_or("no module line above")?;
-                match first {
-                    "depends" => module.depends.extend(values),
-                    "pre" => module.soft_pre.extend(values),
-                    "parameters" => module.parameters.extend(values),
-                    _ => module.soft_post.extend(values),
-                }
+                let list = match first {
+                    "depends" => &mut module.depends,
+                    "pre" => &mut module.soft_pre,
+                    "parameters" => &mut module.parameters,
+                    _ => &mut module.soft_post,
+                };
+                extend(list, values)?;
             }
             _ => return Err("an unknown first word"),
         }
@@ -178,6 +172,19 @@ impl ModuleIndex {
     }
 }
 
+/// Two words; `None` where there are more or fewer, or one has a broken escape.
+fn pair(values: &str) -> Option<(String, String)> {
+    let (one, two) = values.split_once(' ')?;
+    Some((unescape(one)?, unescape(two)?))
+}
+
+fn extend(list: &mut Vec<String>, values: &str) -> Result<(), &'static str> {
+    for word in values.split(' ') {
+        list.push(unescape(word).ok_or("an empty word, or a broken % escape")?);
+    }
+    Ok(())
+}
+
 fn put_line<'a>(text: &mut String, first: &str, values: impl IntoIterator<Item = &'a String>) {
     text.push_str(first);
     for value in values {
@@ -202,7 +209,14 @@ fn escape(text: &mut String, value: &str) {
     }
 }
 
+/// Words are many and escapes are rare: most are only copied.
 fn unescape(word: &str) -> Option<String> {
+    if word.is_empty() || word.contains(' ') {
+        return None;
+    }
+    if !word.contains('%') {
+        return Some(word.to_owned());
+    }
     if word == "%" {
         return Some(String::new());
     }

@@ -49,6 +49,7 @@ type Probe = fn(&dyn Bytes) -> io::Result<Option<Identity>>;
 
 /// The file system of a device; `None` where it is none that we know.
 pub(crate) fn probe(device: &dyn Bytes) -> io::Result<Option<Identity>> {
+    let device = &Head::read(device);
     const PROBES: [Probe; 7] = [
         ext::probe,
         xfs::probe,
@@ -64,6 +65,47 @@ pub(crate) fn probe(device: &dyn Bytes) -> io::Result<Option<Identity>> {
         }
     }
     Ok(None)
+}
+
+/// A device whose first bytes, where almost all superblocks lie, were read at once: a CD drive takes its time for each request.
+struct Head<'a> {
+    device: &'a dyn Bytes,
+    bytes: Vec<u8>,
+}
+
+/// Up to the end of Btrfs' superblock, which lies farthest behind.
+const HEAD: usize = 68 * 1024;
+
+impl<'a> Head<'a> {
+    fn read(device: &'a dyn Bytes) -> Self {
+        let len = usize::try_from(device.len()).unwrap_or(HEAD).min(HEAD);
+        let mut bytes = vec![0; len];
+        // Where one sector of it cannot be read each probe still sees its own.
+        if device.read_at(&mut bytes, 0).is_err() {
+            bytes.clear();
+        }
+        Self { device, bytes }
+    }
+}
+
+impl Bytes for Head<'_> {
+    fn len(&self) -> u64 {
+        self.device.len()
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let held = usize::try_from(offset).ok().and_then(|from| {
+            let end = from.checked_add(buf.len())?;
+            self.bytes.get(from..end)
+        });
+        match held {
+            Some(held) => {
+                buf.copy_from_slice(held);
+                Ok(())
+            }
+            None => self.device.read_at(buf, offset),
+        }
+    }
 }
 
 /// `N` bytes at `offset`; `None` where the device ends before.

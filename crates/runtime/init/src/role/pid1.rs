@@ -44,8 +44,10 @@ pub(crate) fn boot(
         };
         return Err(Failure::new(NO_LIVE_ROOT, cause));
     };
+    system.log(Level::Detail, "mounted the kernel's file systems");
     let index = start::read_module_index(system)?;
     let modules = Modules::new(index, &cmdline, &request.drivers.blacklist);
+    system.log(Level::Detail, "read the module index");
     let mut boot = Boot { system, modules };
     for notice in &request.notices {
         boot.warn(notice);

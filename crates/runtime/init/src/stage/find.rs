@@ -26,6 +26,18 @@ const ATTRIBUTE: usize = 4096;
 /// Devices that are never a live medium: they hold nothing yet, or reading takes seconds to say so.
 const NEVER: [&str; 6] = ["loop", "ram", "zram", "fd", "nbd", "mtdblock"];
 
+/// What is needed in any case, or most likely is: loaded while drivers look for their devices, when there is nothing else to do.
+const LIKELY: [&str; 4] = ["loop", "overlay", "squashfs", "isofs"];
+/// A driver, and what it most likely finds something for. A disk's is large, and waits to be asked for but where we wait anyway.
+const LIKELY_AFTER: [(&str, &str); 3] = [
+    ("libata", "sr_mod"),
+    ("usb_storage", "sd_mod"),
+    ("uas", "sd_mod"),
+];
+
+/// Processors ask for cryptography, which costs time here and is loaded by the system later.
+const PROCESSORS: &str = "cpu";
+
 /// The live medium.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Medium {
@@ -53,6 +65,10 @@ struct Search<'a, 'b> {
     /// Modules that devices asked for: of storage, and of all else.
     urgent: VecDeque<String>,
     other: VecDeque<String>,
+    /// Modules that nothing asked for and that are likely needed.
+    likely: VecDeque<String>,
+    /// What is added to them when a driver was loaded that most likely finds something for it.
+    after: Vec<(&'static str, &'static str)>,
     /// What was seen on each device, for the message where the medium is not among them.
     seen: BTreeMap<String, String>,
     found: Option<Medium>,
@@ -66,20 +82,24 @@ pub(crate) fn run(boot: &mut Boot<'_>, request: &Request) -> Result<Medium, Fail
             "cannot listen for devices, only those here now are seen: {error}"
         ));
     }
+    let likely = LIKELY.map(str::to_owned);
     let mut search = Search {
         boot,
         root: &request.root,
         urgent: request.drivers.pre.iter().cloned().collect(),
         other: VecDeque::new(),
+        likely: request.drivers.post.iter().cloned().chain(likely).collect(),
+        after: LIKELY_AFTER.to_vec(),
         seen: BTreeMap::new(),
         found: None,
     };
     search.urgent.extend(search.boot.modules.always());
     search.ask_for_drivers();
     search.look_at_all();
-    // What is needed in any case is loaded while drivers look for their devices.
-    let mut later: VecDeque<String> = request.drivers.post.iter().cloned().collect();
-    later.extend(["loop", "overlay", "squashfs"].map(str::to_owned));
+    search
+        .boot
+        .system
+        .log(Level::Detail, "looked at every device that is here");
     let mut polled = false;
     loop {
         search.take_messages(Wait::No);
@@ -88,11 +108,7 @@ pub(crate) fn run(boot: &mut Boot<'_>, request: &Request) -> Result<Medium, Fail
                 .log(Level::Detail, &format!("the medium is {}", medium.path()));
             return Ok(medium);
         }
-        let next = search
-            .urgent
-            .pop_front()
-            .or_else(|| search.other.pop_front());
-        if let Some(module) = next.or_else(|| later.pop_front()) {
+        if let Some(module) = search.next_module() {
             search.boot.modules.load(search.boot.system, &module);
             continue;
         }
@@ -119,6 +135,9 @@ impl Search<'_, '_> {
     /// Every device that is here already asks for its driver.
     fn ask_for_drivers(&mut self) {
         for bus in self.boot.system.list(BUSES).unwrap_or_default() {
+            if bus == PROCESSORS {
+                continue;
+            }
             let devices = format!("{BUSES}/{bus}/devices");
             for device in self.boot.system.list(&devices).unwrap_or_default() {
                 let path = format!("{devices}/{device}/modalias");
@@ -139,6 +158,23 @@ impl Search<'_, '_> {
         for name in disks.iter().chain(&parts) {
             self.look_at(name);
         }
+    }
+
+    /// What to load next: what storage asks for, then what all else asks for, then what is likely needed.
+    fn next_module(&mut self) -> Option<String> {
+        let asked = self.urgent.pop_front().or_else(|| self.other.pop_front());
+        if asked.is_some() {
+            return asked;
+        }
+        let (likely, modules) = (&mut self.likely, &self.boot.modules);
+        self.after.retain(|(driver, module)| {
+            let here = modules.was_tried(driver);
+            if here {
+                likely.push_back((*module).to_owned());
+            }
+            !here
+        });
+        self.likely.pop_front()
     }
 
     fn want(&mut self, modalias: &str) {

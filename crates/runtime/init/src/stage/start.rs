@@ -89,6 +89,7 @@ pub(crate) fn read_module_index(system: &dyn System) -> Result<ModuleIndex, Fail
     let bytes = system
         .read(media::MODULE_INDEX, module_index::MAX_LEN)
         .or_stop(MODULE_INDEX, media::MODULE_INDEX)?;
-    ModuleIndex::parse(&String::from_utf8_lossy(&bytes))
-        .map_err(|error| Failure::new(MODULE_INDEX, error.to_string()))
+    let damaged = |what: String| Failure::new(MODULE_INDEX, what);
+    let text = String::from_utf8(bytes).map_err(|error| damaged(error.to_string()))?;
+    ModuleIndex::parse(&text).map_err(|error| damaged(error.to_string()))
 }

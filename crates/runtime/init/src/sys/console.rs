@@ -26,7 +26,8 @@ pub(super) struct Console {
     kmsg: Option<File>,
     screens: Vec<File>,
     step: u8,
-    detail: u8,
+    /// `None` keeps details to ourselves: the kernel takes ten lines in five seconds, and what counts must not be cut off.
+    detail: Option<u8>,
 }
 
 impl Default for Console {
@@ -35,7 +36,7 @@ impl Default for Console {
             kmsg: None,
             screens: Vec::new(),
             step: INFO,
-            detail: DEBUG,
+            detail: None,
         }
     }
 }
@@ -52,17 +53,20 @@ impl Console {
             self.step = INFO.min(shown);
         }
         if verbosity == Verbosity::Debug {
-            self.detail = self.step;
+            self.detail = Some(self.step);
             // Where it cannot be lifted some lines are missing.
-            let _ = std::fs::write(KMSG_LIMIT, "on");
+            let _ = std::fs::write(KMSG_LIMIT, "on\n");
         }
     }
 
     pub(super) fn log(&mut self, level: Level, text: &str) {
         let level = match level {
-            Level::Warning => ERROR,
-            Level::Step => self.step,
+            Level::Warning => Some(ERROR),
+            Level::Step => Some(self.step),
             Level::Detail => self.detail,
+        };
+        let Some(level) = level else {
+            return;
         };
         if self.kmsg.is_none() {
             self.kmsg = File::options().write(true).open(KMSG).ok();
