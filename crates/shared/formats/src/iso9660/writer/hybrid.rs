@@ -12,12 +12,14 @@
 use block::partition::{Guid, gpt, mbr};
 use block::{Error, Result, WriteAt};
 
-use super::super::format::{array, put};
+use super::super::format::{SECTOR_LEN, array, put};
 use super::eltorito::GRUB_CORE_SECTORS;
 use super::options::{Extent, HybridKind, HybridMbr};
 
 /// The size of a sector here, whatever the disk's.
 const SECTOR: u64 = 512;
+/// What the length of a disk is a multiple of.
+const CYLINDER: u64 = 1 << 20;
 /// The first sector of the volume descriptors, before which the table itself lies.
 const SYSTEM_AREA_END: u64 = 64;
 /// Where both kinds of boot code have the place of the boot image.
@@ -41,13 +43,15 @@ pub(super) struct Layout<'a> {
 }
 
 impl Layout<'_> {
-    /// How many bytes at the end belong to the tables.
-    pub(super) fn tail_len(esp: bool) -> u64 {
-        if esp {
-            gpt::backup_sectors(SECTOR).saturating_mul(SECTOR)
-        } else {
-            0
-        }
+    /// The length of an ISO whose files end at byte `end`: with room for the tables that stand last, and where firmware sees a disk
+    /// in it, whole cylinders of what old BIOSes take a USB stick for (64 heads of 32 sectors: 1 MiB, as `isohybrid` has it).
+    pub(super) fn whole_len(end: u64, boot: Option<&HybridMbr>, esp: Option<Extent>) -> u64 {
+        let (tail, unit) = match (boot, esp) {
+            (_, Some(_)) => (gpt::backup_sectors(SECTOR).saturating_mul(SECTOR), CYLINDER),
+            (Some(_), None) => (0, CYLINDER),
+            (None, None) => (0, SECTOR_LEN),
+        };
+        end.saturating_add(tail).div_ceil(unit).saturating_mul(unit)
     }
 
     /// Writes the tables.

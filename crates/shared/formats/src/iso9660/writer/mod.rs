@@ -21,7 +21,7 @@ mod susp;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use block::{Content, Error, ReadAt as _, Result, WriteAt};
+use block::{Content, Error, Piece, ReadAt as _, Result, WriteAt};
 use tree::{InodeId, Node, Tree, TreePath};
 
 pub use options::{
@@ -158,10 +158,7 @@ impl<'a> Image<'a> {
         }
         let (bios, esp) = self.boot_extents();
         let boot = bios.and_then(|(bios, extent)| Some((bios.mbr.as_ref()?, extent)));
-        let tail = hybrid::Layout::tail_len(esp.is_some());
-        let len = self
-            .next
-            .saturating_add(sectors(tail).saturating_mul(SECTOR_LEN));
+        let len = hybrid::Layout::whole_len(self.next, boot.map(|(mbr, _)| mbr), esp);
         let volume_sectors = u32::try_from(sectors(len))
             .map_err(|_| Error::limit("finishing the ISO", "it has over 2^32 sectors"))?;
         // The last byte too, so that the file is as long as the volume says.
@@ -243,7 +240,8 @@ impl<'a> Image<'a> {
             return Ok(());
         }
         let extent = self.allot(id, content.len())?;
-        copy(content, self.target, extent.offset)
+        check_sources(content)
+            .and_then(|()| copy(content, self.target, extent.offset))
             .map_err(|error| error.while_doing(format!("writing {path} to the ISO")))
     }
 
@@ -399,6 +397,25 @@ fn known_file<'t>(
         )),
         _ => Err(Error::unsupported(what(), "it is no regular file")),
     }
+}
+
+/// Holds that every range lies in its source: looking for data alone would take what is missing for zeros.
+fn check_sources(content: &Content) -> Result<()> {
+    for piece in content.pieces() {
+        if let Piece::Range {
+            source,
+            offset,
+            len,
+        } = piece
+            && offset
+                .checked_add(*len)
+                .is_none_or(|end| end > source.len())
+        {
+            let message = format!("{len} bytes from here, and the source has {}", source.len());
+            return Err(Error::corrupt("a file's content", message).at(*offset));
+        }
+    }
+    Ok(())
 }
 
 /// Copies what is not zeros of `content` to `offset` of `target`.
