@@ -8,8 +8,8 @@ mod reference;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use block::Result;
-use bootloader::bios::{CoreOptions, DEFAULT_MODULES, core_image, is_media_file};
+use block::{Kind, Result};
+use bootloader::bios::{CoreOptions, DEFAULT_MODULES, core_image, is_media_file, isolinux};
 use bootloader::cmdline;
 use bootloader::live::{ImageConfig, LiveBoot, LiveConfig, LiveKernel, configure};
 use i386_pc::{FOLDER, system_files};
@@ -184,4 +184,120 @@ fn ref_the_menus_default_starts_the_newest_kernel_with_our_arguments() {
         );
         assert!(text.ends_with(&expected), "{expected:?}\n{text:?}");
     }
+}
+
+/// isolinux's files of this machine.
+fn isolinux_files(name: &str) -> Result<Option<Vec<u8>>> {
+    let folders = ["/usr/lib/ISOLINUX", "/usr/lib/syslinux/modules/bios"];
+    Ok(folders
+        .iter()
+        .find_map(|folder| std::fs::read(Path::new(folder).join(name)).ok()))
+}
+
+fn generated(versions: &[&str]) -> (LiveConfig, LiveBoot) {
+    let mut boot = LiveBoot::new(
+        "CDROM",
+        "A ^sample",
+        versions
+            .iter()
+            .map(|version| LiveKernel::new(version))
+            .collect(),
+    );
+    boot.timeout = Some(0);
+    boot.extra_arguments = vec!["extra=a b;c".to_owned()];
+    let file = |path: &str| -> Result<Option<Vec<u8>>> {
+        Ok((path == "/etc/kernel/cmdline")
+            .then(|| b"root=/dev/sda quiet console=ttyS0,115200n8".to_vec()))
+    };
+    let image = ImageConfig {
+        grub_config: None,
+        bls_entries: &[],
+        file: &file,
+    };
+    (configure(&image, &boot).unwrap(), boot)
+}
+
+#[test]
+fn ref_isolinux_starts_the_newest_kernel_with_our_arguments() {
+    if ![
+        "qemu-system-x86_64",
+        "xorriso",
+        "/usr/lib/ISOLINUX/isolinux.bin",
+    ]
+    .into_iter()
+    .all(need)
+    {
+        return;
+    }
+    let (config, boot) = generated(&["6.1", "6.0"]);
+    let isolinux = isolinux(&isolinux_files, &boot, &config.entries).unwrap();
+    let mut files = files(&config, &boot);
+    files.extend(isolinux.files);
+    let folder = tempfile::tempdir().unwrap();
+    let mbr = folder.path().join("mbr.img");
+    std::fs::write(&mbr, isolinux.hybrid_mbr.unwrap()).unwrap();
+    let stage = stage(
+        folder.path(),
+        files
+            .iter()
+            .map(|(path, bytes)| (path.as_str(), bytes.clone())),
+    );
+    let arguments = [
+        "-b",
+        "isolinux/isolinux.bin",
+        "-c",
+        "isolinux/boot.cat",
+        "-no-emul-boot",
+        "-boot-load-size",
+        "4",
+        "-boot-info-table",
+        "-isohybrid-mbr",
+        mbr.to_str().unwrap(),
+    ];
+    let iso = media(&stage, &arguments);
+    let arguments = cmdline::join(&config.entries[0].command_line(&boot));
+    let expected =
+        format!("BOOT_IMAGE=/boot/vmlinuz-6.1 {arguments} initrd=/boot/initramfs-6.1.img|");
+    let iso = iso.to_str().unwrap();
+    for drive in [
+        &["-cdrom", iso, "-boot", "d"][..],
+        &[
+            "-drive",
+            &format!("file={iso},format=raw,if=virtio,readonly=on"),
+        ],
+    ] {
+        let text = console(drive);
+        assert!(text.ends_with(&expected), "{expected:?}\n{text:?}");
+    }
+}
+
+#[test]
+fn ref_isolinux_without_its_files_is_refused_by_name() {
+    if !need("/usr/lib/ISOLINUX/isolinux.bin") {
+        return;
+    }
+    let (config, boot) = generated(&["6.1"]);
+    for missing in ["isolinux.bin", "ldlinux.c32", "menu.c32", "libutil.c32"] {
+        let files = |name: &str| {
+            if name == missing {
+                Ok(None)
+            } else {
+                isolinux_files(name)
+            }
+        };
+        let error = isolinux(&files, &boot, &config.entries).unwrap_err();
+        assert_eq!(error.kind(), Kind::NotFound);
+        assert!(error.to_string().contains(missing), "{error}");
+    }
+    let old = |name: &str| {
+        if name == "isolinux.bin" {
+            Ok(Some(b"ISOLINUX 4.05".to_vec()))
+        } else {
+            isolinux_files(name)
+        }
+    };
+    assert_eq!(
+        isolinux(&old, &boot, &config.entries).unwrap_err().kind(),
+        Kind::Unsupported
+    );
 }

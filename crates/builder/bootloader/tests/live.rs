@@ -550,3 +550,60 @@ proptest! {
         holds(&Image::with(&text).configure(&boot), &boot);
     }
 }
+
+#[test]
+fn a_configuration_that_grows_without_end_is_cut_off() {
+    let boot = boot(&["6.1"]);
+    let double = |name: &str| format!("set {name}=$a$a$a$a$a$a$a$a\nset a=${name}\n");
+    let growing = format!(
+        "set a=aaaaaaaaaaaaaaaa\n{}linux /vmlinuz-6.1 {}\n",
+        double("b").repeat(2000),
+        "$a ".repeat(10_000)
+    );
+    let many = "menuentry a{linux /vmlinuz-6.1;}\n".repeat(40_000);
+    let nested = format!(
+        "{}linux /vmlinuz-6.1;{}",
+        "menuentry a {".repeat(40),
+        "};".repeat(39) + "}"
+    );
+    let wide = format!(
+        "menuentry a {{ linux /vmlinuz-6.1 {};\n{} }}\n",
+        "x ".repeat(100_000),
+        "[ -f /vmlinuz-6.1 ];initrd a b c;".repeat(10_000)
+    );
+    let environment = "load_env -f /boot/x$a\nset a=${a}y\n".repeat(10_000);
+    let variables: String = (0..40_000).map(|n| format!("set v{n}=x\n")).collect();
+    for config in [
+        growing,
+        many,
+        nested.repeat(200),
+        wide,
+        environment,
+        variables,
+    ] {
+        holds(&Image::with(&config).configure(&boot), &boot);
+    }
+}
+
+#[test]
+fn an_environment_block_takes_no_other_files_place() {
+    let block = EnvironmentBlock::default().print();
+    for path in [
+        "/liveos/rootfs.img",
+        "/EFI/BOOT/grubx64.efi",
+        "/boot/vmlinuz-6.1",
+        "/boot/grub2/grub.cfg",
+        "/boot/../liveos/x",
+        "/boot//x",
+        "boot/x",
+    ] {
+        let mut image = Image::with(&format!(
+            "load_env -f {path}\nmenuentry a {{\nlinux /vmlinuz-6.1\ninitrd /i\n}}\n"
+        ));
+        image.files.insert(path.to_owned(), block.clone());
+        let config = image.configure(&boot(&["6.1"]));
+        assert_eq!(config.origin, Origin::Edited);
+        assert_eq!(config.files.len(), 1, "{path}");
+        assert!(!text(&config).contains("load_env"), "{path}");
+    }
+}

@@ -4,7 +4,7 @@ use block::{Error, Result};
 
 /// The largest file that is read from a module folder. The largest of GRUB 2.12 (a font-rendering or crypto module, unstripped) has
 /// under 1 MiB; a larger one is refused.
-const FILE_LIMIT: usize = 4 << 20;
+pub(super) const FILE_LIMIT: usize = 4 << 20;
 
 /// A folder of GRUB's files for BIOS machines (`i386-pc`), asked by file name: `kernel.img`, `normal.mod`.
 ///

@@ -1,4 +1,4 @@
-//! What a BIOS starts from media: GRUB's core image as El Torito boot image.
+//! What a BIOS starts from media: GRUB's core image as El Torito boot image, or isolinux.
 //!
 //! ```text
 //! El Torito image of GRUB, as `grub-mkimage -O i386-pc-eltorito` writes it:
@@ -18,12 +18,14 @@
 
 mod core_image;
 mod files;
+mod isolinux;
 mod kernel;
 mod lzma;
 mod modules;
 
 pub use core_image::{CoreImage, CoreOptions, core_image};
 pub use files::{Files, is_media_file};
+pub use isolinux::{Isolinux, isolinux};
 
 /// Where the El Torito image takes the address of its own continuation: a 64-bit little-endian number of a 512-byte block.
 ///

@@ -1,6 +1,7 @@
 //! The edit of the image's own `grub.cfg`.
 
 use std::ops::Range;
+use std::rc::Rc;
 
 use super::commands::{Role, identifier, role, search, search_variable, title};
 use super::entry::{LiveEntry, is_separator, kernel_of, of_bls, of_command, ours};
@@ -10,6 +11,11 @@ use super::variables::{Variables, assignment};
 use super::{ENTRY_LIMIT, LiveBoot, is_managed};
 use crate::bls::BlsEntry;
 use crate::grub::{Command, Edits, Script, Visit, Word, quote};
+
+/// The most paths of an `initrd` that are looked for in conditions; real ones have up to 3. Further ones are not looked for.
+const PATH_LIMIT: usize = 8;
+/// The most words of conditions in one menu entry that are looked at; real ones have under 50. Further ones stay as they are.
+const TESTED_LIMIT: usize = 200;
 
 /// An edited configuration.
 pub(super) struct Edited {
@@ -42,6 +48,7 @@ pub(super) fn edit(
         removed: vec![false; visits.len()],
         path_edits: 0,
         last_kernel: None,
+        tested: None,
         entries: Vec::new(),
         commands: Commands::Plain,
         warnings: Vec::new(),
@@ -83,6 +90,8 @@ struct Editor<'a> {
     path_edits: usize,
     /// The kernel of the last `linux`, and where its menu entry begins.
     last_kernel: Option<(Option<usize>, &'a LiveKernel)>,
+    /// The words of the conditions in the menu entry that begins there.
+    tested: Option<(usize, Rc<[&'a Word]>)>,
     entries: Vec<LiveEntry>,
     commands: Commands,
     warnings: Vec<String>,
@@ -317,14 +326,27 @@ impl<'a> Editor<'a> {
         let Some(entry) = menu_entry_of(visit) else {
             return;
         };
-        let words = words.get(..words.len().min(16)).unwrap_or_default();
-        let tests = self
-            .inside(entry)
-            .iter()
-            .filter(|inner| role(inner.command) == Role::Test);
-        for word in tests.flat_map(|test| test.command.arguments()) {
+        let words = words.get(..words.len().min(PATH_LIMIT)).unwrap_or_default();
+        for word in self.tested_words(entry).iter() {
             if words.iter().any(|old| old.pieces == word.pieces) {
                 self.edits.replace(word.span.clone(), quote(path));
+            }
+        }
+    }
+
+    /// The first words of the conditions in a menu entry.
+    fn tested_words(&mut self, entry: &Command) -> Rc<[&'a Word]> {
+        match &self.tested {
+            Some((start, words)) if *start == entry.span.start => words.clone(),
+            _ => {
+                let tests = self
+                    .inside(entry)
+                    .iter()
+                    .filter(|inner| role(inner.command) == Role::Test);
+                let words = tests.flat_map(|test| test.command.arguments());
+                let words: Rc<[_]> = words.take(TESTED_LIMIT).collect();
+                self.tested = Some((entry.span.start, words.clone()));
+                words
             }
         }
     }
