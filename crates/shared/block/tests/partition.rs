@@ -234,6 +234,26 @@ fn a_gpt_without_its_protective_mbr_is_found_with_a_warning() {
 }
 
 #[test]
+fn a_hybrid_mbr_gives_way_to_the_gpt() {
+    let mut disk = disk_of(&layout());
+    let before = read(&disk).unwrap();
+    let other = mbr::Entry {
+        bootable: true,
+        kind: 0x17,
+        start_lba: 100,
+        sectors: 50,
+    };
+    disk[462..478].copy_from_slice(&other.encode());
+    assert_eq!(read(&disk).unwrap(), before);
+    // Without the protective entry the MBR counts, as for Linux.
+    disk[446..462].fill(0);
+    let table = read(&disk).unwrap().unwrap();
+    assert_eq!(table.scheme, Scheme::Mbr);
+    assert_eq!(table.partitions[0].index, 2);
+    assert_eq!(table.partitions[0].kind.to_string(), "0x17");
+}
+
+#[test]
 fn a_file_system_without_partitions_is_no_table() {
     let mut boot = vec![0; 4096];
     boot[510..512].copy_from_slice(&[0x55, 0xaa]);
@@ -351,6 +371,28 @@ fn ref_we_read_a_gpt_as_util_linux_does() {
     assert_eq!(table.disk_id, "0f0e0d0c-0b0a-0908-0706-050403020100");
     assert_eq!(table.partitions.len(), 2);
     assert_eq!(as_partx(&table), partx(&path));
+}
+
+#[test]
+fn ref_a_gpt_that_counts_sectors_of_4096_bytes_is_found() {
+    if !need("fdisk") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_disk(&folder.path().join("disk"), 64 << 20);
+    let commands = "g\nn\n1\n\n+8M\nt\n1\nn\n2\n\n+4M\nw\n";
+    run("fdisk", &["-b", "4096", &path], commands);
+    let table = Table::read(&DiskFile::open(&path).unwrap())
+        .unwrap()
+        .unwrap();
+    assert_eq!((table.sector_size, table.warnings.len()), (4096, 0));
+    let places: Vec<_> = table.partitions.iter().map(|p| (p.start, p.len)).collect();
+    assert_eq!(places, [(1 << 20, 8 << 20), (9 << 20, 4 << 20)]);
+    assert_eq!(table.partitions[0].kind, PartitionType::Gpt(Guid::ESP));
+    assert_eq!(
+        table.partitions[1].kind,
+        PartitionType::Gpt(Guid::LINUX_DATA)
+    );
 }
 
 #[test]
