@@ -8,11 +8,11 @@ use tree::{Node, Tree};
 use super::closure::Chosen;
 use super::codec;
 
-/// Firmware files by their path in the initramfs, and what is missing.
+/// Firmware files by their path in the initramfs, and the modules of which the image has no firmware.
 #[derive(Debug, Default)]
 pub(crate) struct Firmware {
     pub(crate) files: BTreeMap<String, Content>,
-    pub(crate) warnings: Vec<String>,
+    pub(crate) missing: Vec<String>,
 }
 
 /// Finds the firmware of all chosen modules, in the folders in which the kernel `version` would look. Files that are compressed stay so:
@@ -27,7 +27,6 @@ pub(crate) fn find(tree: &Tree<Content>, version: &str, chosen: &Chosen) -> Firm
         "/lib/firmware".to_owned(),
     ];
     let mut found = Firmware::default();
-    let mut missing = Vec::new();
     for (name, loaded) in &chosen.modules {
         let wanted = &loaded.info.firmware;
         let mut any = wanted.is_empty();
@@ -44,14 +43,8 @@ pub(crate) fn find(tree: &Tree<Content>, version: &str, chosen: &Chosen) -> Firm
             }
         }
         if !any {
-            missing.push(name.as_str());
+            found.missing.push(name.clone());
         }
-    }
-    if !missing.is_empty() {
-        found.warnings.push(format!(
-            "the image has no firmware for these modules, so their devices may not work while booting: {}",
-            missing.join(", ")
-        ));
     }
     found
 }

@@ -87,6 +87,9 @@ pub struct Initramfs {
     pub modules: Vec<String>,
     /// Why each module is in it, by its name, for people.
     pub reasons: BTreeMap<String, String>,
+    /// Modules that may ask for firmware of which the image has none: their devices may not work while booting, and not in the
+    /// running system either.
+    pub missing_firmware: Vec<String>,
     /// What the image asked for and does not get, one sentence each.
     pub warnings: Vec<String>,
 }
@@ -122,7 +125,6 @@ pub fn build(
     let reasons = std::mem::take(&mut chosen.reasons);
     let mut warnings = std::mem::take(&mut chosen.warnings);
     warnings.extend(modprobe.warnings);
-    warnings.extend(firmware.warnings);
     warnings.extend(dracut_warnings(facts));
 
     let mut root = Root::new(options.time);
@@ -148,6 +150,7 @@ pub fn build(
         compression,
         modules: root.modules,
         reasons,
+        missing_firmware: firmware.missing,
         warnings,
     })
 }

@@ -20,6 +20,9 @@ pub(crate) struct Modules<'a> {
     folder: TreePath,
     /// Normalised names, with paths relative to the folder.
     paths: BTreeMap<String, String>,
+    /// Every path that was seen, relative to the folder, with its module: a module in `updates` hides one in `kernel`, and belongs
+    /// where that one belongs.
+    places: BTreeMap<String, String>,
     /// What `modules.dep` says, by normalised names; nothing where there is no such file.
     dependencies: BTreeMap<String, Vec<String>>,
     /// Names that are no patterns, as `fs-ext4` and `crypto-crc32c`, with the modules that offer them, normalised.
@@ -44,6 +47,7 @@ impl<'a> Modules<'a> {
             tree,
             folder: folder.clone(),
             paths: BTreeMap::new(),
+            places: BTreeMap::new(),
             dependencies: BTreeMap::new(),
             named_aliases: None,
             loaded: BTreeMap::new(),
@@ -60,6 +64,7 @@ impl<'a> Modules<'a> {
             tree,
             folder: TreePath::root(),
             paths: BTreeMap::new(),
+            places: BTreeMap::new(),
             dependencies: BTreeMap::new(),
             named_aliases: Some(BTreeMap::new()),
             loaded: BTreeMap::new(),
@@ -77,6 +82,7 @@ impl<'a> Modules<'a> {
             if !is_file || !codec::plain_name(path).ends_with(".ko") {
                 continue;
             }
+            self.places.insert(path.to_owned(), normalise(path));
             // As depmod's default order: what an administrator put into updates comes before the kernel's own.
             let rank = |path: &str| match path.split('/').next() {
                 Some("updates") => 0,
@@ -153,13 +159,11 @@ impl<'a> Modules<'a> {
         self.paths.contains_key(name)
     }
 
-    /// The names of the modules whose paths begin with `folder`.
+    /// The names of the modules that lie in `folder` or below, `kernel/drivers/ata/`, or would but for another in their place.
     pub(crate) fn below(&self, folder: &str) -> Vec<String> {
-        let inside = self
-            .paths
-            .iter()
-            .filter(|(_, path)| path.starts_with(folder));
-        inside.map(|(name, _)| name.clone()).collect()
+        let inside = self.places.range(folder.to_owned()..);
+        let inside = inside.take_while(|(path, _)| path.starts_with(folder));
+        inside.map(|(_, name)| name.clone()).collect()
     }
 
     /// Reads the module `name`; `None` where there is none or what is there is no module.
