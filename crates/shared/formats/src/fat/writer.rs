@@ -14,6 +14,8 @@ const MEDIA: u8 = 0xf8;
 const BACKUP_SECTOR: u64 = 6;
 /// The sector where FAT32 keeps its count of free clusters.
 const INFO_SECTOR: u64 = 1;
+/// How many heads a disk has, for software that still asks.
+const HEADS: u8 = 64;
 /// What the boot sector does when firmware runs it: `int 0x18` (on to the next boot device), and an endless loop should that return.
 const BOOT_CODE: [u8; 4] = [0xcd, 0x18, 0xeb, 0xfe];
 
@@ -109,6 +111,12 @@ fn pack_pair(pair: &[u32]) -> [u8; 3] {
     [a, b, c]
 }
 
+/// How many sectors a track has: mtools 4 refuses a file system that is no whole number of tracks.
+fn track_sectors(total: u64) -> u8 {
+    let fits = |sectors: &u8| total.is_multiple_of((*sectors).into());
+    [32, 16, 8, 4, 2].into_iter().find(fits).unwrap_or(1)
+}
+
 fn boot_sector(checked: &Checked) -> Vec<u8> {
     let layout = &checked.layout;
     // OK: the layout has held that these fit.
@@ -128,8 +136,9 @@ fn boot_sector(checked: &Checked) -> Vec<u8> {
     bytes.extend(u16_of(if is_small { layout.total } else { 0 }));
     bytes.push(MEDIA);
     bytes.extend(u16_of(if is_fat32 { 0 } else { layout.table_sectors }));
-    // Sectors of a track, heads, and sectors before this one: only DOS looks at them.
-    bytes.extend([63, 0, 255, 0, 0, 0, 0, 0]);
+    bytes.extend([track_sectors(layout.total), 0, HEADS, 0]);
+    // The sectors before this file system, of which only DOS wants to know.
+    bytes.extend([0; 4]);
     bytes.extend(u32_of(if is_small { 0 } else { layout.total }));
     if is_fat32 {
         bytes.extend(u32_of(layout.table_sectors));
