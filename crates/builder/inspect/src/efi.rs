@@ -40,6 +40,19 @@ pub struct EfiBinary {
     pub reason: String,
 }
 
+impl EfiBinary {
+    /// Why the vendor is believed to be this, for people.
+    pub(crate) fn vendor_reason(&self) -> String {
+        let by_prefix = self.prefix.as_deref().and_then(vendor_of_prefix);
+        match &self.prefix {
+            Some(prefix) if by_prefix.is_some() => {
+                format!("{} has the prefix {prefix} compiled in", self.path)
+            }
+            _ => format!("{} lies there", self.path),
+        }
+    }
+}
+
 /// What the bytes of an EFI program say.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Traits {

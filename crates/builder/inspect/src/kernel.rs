@@ -61,9 +61,20 @@ pub(crate) fn find(tree: &Tree<Content>, warnings: &mut Vec<String>) -> Result<V
             continue;
         }
         let (version, reason) = folders.version_of(&name, content)?;
+        if !is_version(&version) {
+            warnings.push(format!(
+                "{path}: \"{}\" cannot be a kernel's version, so it was passed over",
+                version.escape_debug()
+            ));
+            continue;
+        }
         found.entry(version).or_insert((path, reason));
     }
-    for (version, folder) in &folders.by_version {
+    let versions = folders
+        .by_version
+        .iter()
+        .filter(|(version, _)| is_version(version));
+    for (version, folder) in versions {
         let image = folder.join_text("vmlinuz").into_iter();
         for path in image.chain(folder.join_text("vmlinux")) {
             if !found.contains_key(version)
@@ -79,7 +90,7 @@ pub(crate) fn find(tree: &Tree<Content>, warnings: &mut Vec<String>) -> Result<V
     for (version, (image, reason)) in found {
         let modules = folders.by_version.get(&version).cloned();
         kernels.push(Kernel {
-            config: kernel_config::find(tree, &version, modules.as_ref())?,
+            config: kernel_config::find(tree, &version, &image, modules.as_ref())?,
             version,
             image,
             modules,
@@ -112,6 +123,17 @@ fn candidates(tree: &Tree<Content>) -> Vec<(String, TreePath, &Content)> {
         found.extend(files.map(|(_, path, content)| (String::new(), path, content)));
     }
     found
+}
+
+/// Whether `version` can stand in a path and in a boot loader's configuration as it is.
+fn is_version(version: &str) -> bool {
+    let valid =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '+' | '~' | '-' | ':' | '@');
+    !version.is_empty()
+        && version != "."
+        && version != ".."
+        && version.len() < 200
+        && version.chars().all(valid)
 }
 
 /// Names of rescue kernels: Fedora's `0-rescue-MACHINE`, Photon's and others' `rescue-…`.
@@ -308,6 +330,17 @@ mod tests {
             ("/usr/lib/modules/6.1.0-1-rt/modules.dep", Vec::new()),
         ]);
         assert_eq!(names(&tree)[0].0, "6.1.0-1-rt");
+    }
+
+    #[test]
+    fn a_version_that_cannot_stand_in_a_path_is_passed_over_with_a_warning() {
+        for name in ["a b", "6.1\"; x", "..", "a\nb"] {
+            let path = format!("/boot/vmlinuz-{name}");
+            let tree = tree_of(&[(&path, image("../x"))]);
+            let mut warnings = Vec::new();
+            assert!(find(&tree, &mut warnings).unwrap().is_empty(), "{name}");
+            assert_eq!(warnings.len(), 1);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use block::{Content, Result};
 use serde::{Serialize, Serializer};
 use tree::{Tree, TreePath};
 
-use crate::file;
+use crate::{file, ikconfig};
 
 /// Whether a kernel has an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -99,10 +99,11 @@ impl Serialize for KernelConfig {
     }
 }
 
-/// Finds the configuration of the kernel `version` whose modules lie in `modules`.
+/// Finds the configuration of the kernel `version`, with its image and the folder of its modules: beside it, else inside of it.
 pub(crate) fn find(
     tree: &Tree<Content>,
     version: &str,
+    image: &TreePath,
     modules: Option<&TreePath>,
 ) -> Result<KernelConfig> {
     let folder = modules.map_or_else(
@@ -116,7 +117,10 @@ pub(crate) fn find(
         format!("/usr/lib/ostree-boot/config-{version}"),
     ];
     let mut config = KernelConfig {
-        origin: format!("neither {} nor {} is there", candidates[0], candidates[1]),
+        origin: format!(
+            "neither {} nor {} is there, and {image} has none inside",
+            candidates[0], candidates[1]
+        ),
         ..KernelConfig::default()
     };
     for path in candidates {
@@ -124,6 +128,12 @@ pub(crate) fn find(
             config = KernelConfig::parse(&text, path);
             break;
         }
+    }
+    if !config.is_known()
+        && let Some(content) = tree.file(image.as_bytes())
+        && let Some(text) = ikconfig::find(content)?
+    {
+        config = KernelConfig::parse(&text, format!("inside of {image}"));
     }
     if let Some(list) = file::text(tree, format!("{folder}/modules.builtin"))? {
         config.builtin = list.lines().filter_map(module_name).collect();

@@ -4,8 +4,8 @@
 //! reason that led to it, so that `liveos inspect` can show it and a wrong guess can be argued with.
 //!
 //! * `os_release`, `architecture`, `init`, `selinux`, `fstab`, `dracut`: one file each, for one question each;
-//! * `kernel` pairs kernel images with modules folders, `kernel_config` knows their options, `version` orders them;
-//! * `boot` finds boot loaders, `efi` looks into EFI programs.
+//! * `kernel` pairs kernel images with modules folders, `kernel_config` and `ikconfig` know their options, `version` orders them;
+//! * `boot` finds boot loaders, `efi_search` those for UEFI, `efi` looks into EFI programs, `package` knows who ships them.
 //!
 //! What is missing is no error here but an empty field: whoever needs it knows the consequence. The gates
 //! [`Facts::shim`] and [`Facts::grub`] turn an empty field into an error that names the file and its package.
@@ -15,8 +15,10 @@ mod architecture;
 mod boot;
 pub mod dracut;
 mod efi;
+mod efi_search;
 mod file;
 pub mod fstab;
+mod ikconfig;
 mod init;
 mod kernel;
 mod kernel_config;
