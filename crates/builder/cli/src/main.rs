@@ -1,3 +1,19 @@
-//! The `liveos` command.
+//! The `liveos` command: arguments, progress, error text and exit codes. What it does is in [`run`].
 
-fn main() {}
+mod args;
+mod bios;
+mod boot_files;
+mod build;
+mod failure;
+mod inspect_command;
+mod machine_command;
+mod progress;
+mod report;
+mod run;
+mod runtime;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    run::main()
+}

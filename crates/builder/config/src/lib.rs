@@ -59,8 +59,6 @@ pub struct KernelPlan {
     pub version: String,
     /// The kernel in the tree.
     pub image: TreePath,
-    /// Files that belong to it and go beside it on the media (`config-…`, `System.map-…`): in the tree, and their names on the media.
-    pub companions: Vec<(TreePath, String)>,
 }
 
 /// Decides everything.
@@ -128,6 +126,5 @@ fn kernel(kernel: &inspect::Kernel) -> KernelPlan {
     KernelPlan {
         version: kernel.version.clone(),
         image: kernel.image.clone(),
-        companions: Vec::new(),
     }
 }

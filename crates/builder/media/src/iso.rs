@@ -142,7 +142,9 @@ pub fn write(
     let table_at = covered;
     image.place(&table_path, table_text_len(covered))?;
     let report = image.finish()?;
-    let digests = summing.digests(covered, &**target)?;
+    let file = target.file().try_clone();
+    let file = file.map_err(|error| Error::io("reading back the media", error))?;
+    let digests = summing.digests(covered, &DiskFile::from_file(file, target.path())?)?;
     target.write_all_at(table(covered, digests).print().as_bytes(), table_at)?;
     Ok(Report {
         len: report.len,
