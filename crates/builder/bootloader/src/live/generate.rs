@@ -220,6 +220,22 @@ pub(super) fn redirector(boot: &LiveBoot) -> String {
     )
 }
 
+/// Where a GRUB for UEFI looks for the redirector, absolute, on the media and in the ESP image alike: beside the program in
+/// `/EFI/BOOT`, and in the folder of its vendor, as `/EFI/debian` or `/EFI/fedora`.
+///
+/// Debian's GRUB for CDs takes `/boot/grub/grub.cfg` of the file system that it is on, then that of the file system with `/.disk/info`,
+/// then what is beside the program; started from an ESP partition it has only the last two. Fedora's has the last one alone.
+/// Others have the vendor's folder compiled in. Seen in grub-efi-amd64-signed 1+2.06+13+deb12u1 and grub2-efi-x64-cdboot 2.06.
+#[must_use]
+pub fn redirector_paths(vendor: Option<&str>) -> Vec<String> {
+    let folders = ["BOOT"]
+        .into_iter()
+        .chain(vendor.filter(|vendor| !vendor.eq_ignore_ascii_case("BOOT")));
+    folders
+        .map(|folder| format!("/EFI/{folder}/{}", contract::media::GRUB_CONFIG_NAME))
+        .collect()
+}
+
 /// `config` without what stands between our lines.
 pub(super) fn without_closing(config: &[u8]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(config.len());

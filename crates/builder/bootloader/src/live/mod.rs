@@ -24,6 +24,7 @@ use block::Result;
 
 pub use arguments::{is_managed, live_arguments};
 pub use entry::LiveEntry;
+pub use generate::redirector_paths;
 pub use kernels::LiveKernel;
 
 use crate::bls::{self, BlsEntry};
@@ -33,6 +34,9 @@ use variables::Variables;
 /// The most entries of a menu that is made or edited; hundreds of kernels make that many. A configuration with more is not edited, and
 /// of Boot Loader Specification entries the newest count.
 const ENTRY_LIMIT: usize = 1000;
+
+/// What media have by Debian's convention: one line that names them.
+const DISK_INFO: &str = "/.disk/info";
 
 /// What the image says of its boot.
 #[derive(Clone, Copy)]
@@ -109,9 +113,10 @@ pub enum Origin {
 pub struct LiveConfig {
     /// Where `grub.cfg` comes from.
     pub origin: Origin,
-    /// Files for the media by absolute path: `grub.cfg` and the environment blocks that it loads.
+    /// Files for the media by absolute path: `grub.cfg`, the environment blocks that it loads, and `/.disk/info`, by which Debian's GRUB
+    /// for CDs knows media.
     pub files: BTreeMap<String, Vec<u8>>,
-    /// What a GRUB with another prefix reads first: for `/EFI/<vendor>/grub.cfg`, on the media and in the ESP image.
+    /// What a GRUB with another prefix reads first, for the places of [`redirector_paths`].
     pub redirector: String,
     /// The entries that boot a kernel of the media, in the menu's order, for boot loaders other than GRUB. The first that is no recovery
     /// entry is the default; the one that checks the media is the last, if it is wanted.
@@ -170,7 +175,18 @@ pub fn configure(image: &ImageConfig<'_>, boot: &LiveBoot) -> Result<LiveConfig>
     let known = entry::known_entries(script.as_ref(), &variables, &bls, boot);
     let fallback = fallback_arguments(image, &known)?;
     let (text, entries) = generate::generate(boot, script.as_ref(), known, &fallback);
-    let files = BTreeMap::from([(config_path(boot), text)]);
+    let files = BTreeMap::from([
+        (config_path(boot), text),
+        (
+            DISK_INFO.to_owned(),
+            format!(
+                "{}
+",
+                boot.title
+            )
+            .into_bytes(),
+        ),
+    ]);
     Ok(LiveConfig {
         origin: Origin::Generated { reason },
         files,
@@ -198,6 +214,10 @@ fn edited_config(
     let (text, entries) = closing.close(edited.text, edited.entries);
     let mut files = variables.environment_files();
     files.insert(config_path(boot), text);
+    files.insert(
+        DISK_INFO.to_owned(),
+        format!("{}\n", boot.title).into_bytes(),
+    );
     Ok(LiveConfig {
         origin: Origin::Edited,
         files,

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 /// through the debug exit port. Its 16-bit entry, which isolinux uses, does the same without the initramfs, which it cannot reach.
 ///
 /// Source of the header: Linux 6.1 `Documentation/x86/boot.rst`, protocol 2.06.
+#[expect(dead_code, reason = "not every test boots it")]
 pub(crate) fn kernel() -> Vec<u8> {
     let mut image = vec![0; 2048];
     let mut put = |at: usize, bytes: &[u8]| image[at..at + bytes.len()].copy_from_slice(bytes);
