@@ -31,6 +31,8 @@ mod fake;
 
 use std::process::ExitCode;
 
+use contract::failure::{Failure, INTERNAL};
+
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     let name = arguments.next().unwrap_or_default();
@@ -38,6 +40,12 @@ fn main() -> ExitCode {
         sys::usage();
         return ExitCode::FAILURE;
     }
+    // Process 1 must not end: where we are at fault that is told, and the machine rests.
+    std::panic::set_hook(Box::new(|fault| {
+        let failure = Failure::new(INTERNAL, fault.to_string());
+        report::tell(&mut sys::Machine::default(), &failure);
+        sys::rest()
+    }));
     if name.rsplit('/').next() == Some("shutdown") {
         let end = role::shutdown::End::parse(&arguments.next().unwrap_or_default());
         role::shutdown::run(&mut sys::Last, end);

@@ -33,10 +33,13 @@ impl Modules {
     pub(crate) fn new(index: ModuleIndex, cmdline: &Cmdline, blacklist: &[String]) -> Self {
         let mut by_bus: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (position, (pattern, _)) in index.aliases.iter().enumerate() {
-            by_bus
-                .entry(bus(pattern).to_owned())
-                .or_default()
-                .push(position);
+            // Thousands of patterns are of few buses: a name is only copied when it is new.
+            match by_bus.get_mut(bus(pattern)) {
+                Some(positions) => positions.push(position),
+                None => {
+                    by_bus.insert(bus(pattern).to_owned(), vec![position]);
+                }
+            }
         }
         let mut parameters: BTreeMap<String, String> = BTreeMap::new();
         for argument in cmdline.arguments() {

@@ -9,6 +9,9 @@ use crate::report::{self, Report, seconds};
 use crate::stage::{Boot, base, find, overlay, start, switch, verify};
 use crate::system::{Level, System};
 
+/// The file of this program, wherever the initramfs has it.
+const OURSELVES: &str = "/proc/self/exe";
+
 /// Boots. What is left where that fails depends on the command line: a shell, the end of the machine, or rest.
 pub(crate) fn run(system: &mut dyn System) -> ! {
     let mut report = Report {
@@ -79,7 +82,7 @@ pub(crate) fn boot(
 
 /// systemd starts this program again, from there, when all else has ended. A system without it powers off too, less tidily.
 fn leave_shutdown_program(boot: &mut Boot<'_>) {
-    if let Err(error) = boot.system.copy(media::INIT, media::SHUTDOWN) {
+    if let Err(error) = boot.system.copy(OURSELVES, media::SHUTDOWN) {
         boot.warn(&format!(
             "no program to release the medium at power-off: {error}"
         ));

@@ -1,5 +1,7 @@
 //! The kernel's file systems, and the command line.
 
+use std::io;
+
 use contract::cmdline::Cmdline;
 use contract::failure::{Failure, MODULE_INDEX, NO_KERNEL_FILE_SYSTEMS};
 use contract::media;
@@ -45,9 +47,11 @@ pub(crate) fn mount_kernel_file_systems(system: &mut dyn System) -> Result<(), F
             flags,
             data,
         };
-        system
-            .mount(&mount)
-            .or_stop(NO_KERNEL_FILE_SYSTEMS, &doing)?;
+        match system.mount(&mount) {
+            // The kernel, or whoever started us, has done it.
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
+            other => other.or_stop(NO_KERNEL_FILE_SYSTEMS, &doing)?,
+        }
     }
     // Not every kernel has terminals of this kind, and nothing here needs one.
     let devpts = Mount {

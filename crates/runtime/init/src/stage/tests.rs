@@ -27,7 +27,7 @@ pub(crate) fn iso(label: &str) -> Vec<u8> {
 fn machine(extra: &str) -> Fake {
     let mut fake = Fake::default();
     fake.file("/proc/cmdline", format!("{CMDLINE} {extra}\n"))
-        .file("/init", "program")
+        .file("/proc/self/exe", "program")
         .file("/proc/meminfo", "MemTotal: 9 kB\nMemAvailable:    1024000 kB\n")
         .file(
             media::MODULE_INDEX,
@@ -88,7 +88,7 @@ fn a_boot_does_each_step_once_and_in_order() {
             "link /run/initramfs/overlay/ovlwork /run/ovlwork",
             "attributes /run/rootfsbase /run/overlayfs",
             "mount overlay LiveOS_rootfs /sysroot lowerdir=/run/rootfsbase,upperdir=/run/overlayfs,workdir=/run/ovlwork",
-            "copy /init /run/initramfs/shutdown",
+            "copy /proc/self/exe /run/initramfs/shutdown",
             "write /run/liveos/report.json",
             "move /dev /sysroot/dev",
             "move /proc /sysroot/proc",
@@ -203,6 +203,7 @@ fn every_refusal_stops_with_its_code() {
             "L0001",
         ),
         ("mount iso9660 /dev/sr0 /run/initramfs/live", "L0202"),
+        ("read /lib/liveos/modules.index", "L0104"),
         ("open /run/initramfs/live/liveos/rootfs.img", "L0401"),
         ("loop /run/initramfs/live/liveos/rootfs.img", "L0403"),
         ("mount squashfs /dev/loop0 /run/initramfs/squashfs", "L0403"),
@@ -235,7 +236,7 @@ fn what_can_be_done_without_does_not_stop_a_boot() {
     for operation in [
         "mount devpts devpts /dev/pts mode=620,gid=5",
         "listen",
-        "copy /init /run/initramfs/shutdown",
+        "copy /proc/self/exe /run/initramfs/shutdown",
         "write /run/liveos/report.json",
         "load /ahci.ko async_probe",
     ] {
@@ -244,6 +245,14 @@ fn what_can_be_done_without_does_not_stop_a_boot() {
             .refuse(operation, Errno::NOSYS);
         assert_eq!(code(&mut fake), "L0603", "{operation}");
     }
+}
+
+#[test]
+fn what_is_mounted_already_does_not_stop_a_boot() {
+    let mut fake = machine("");
+    fake.appears(1, "sr0", iso("CDROM"))
+        .refuse("mount devtmpfs devtmpfs /dev mode=755", Errno::BUSY);
+    assert_eq!(code(&mut fake), "L0603");
 }
 
 #[test]
@@ -405,7 +414,7 @@ fn a_stop_does_what_the_command_line_asked_for() {
 #[test]
 fn a_break_starts_a_shell_before_its_stage() {
     for (text, before) in [
-        ("rd.break", "copy /init /run/initramfs/shutdown"),
+        ("rd.break", "copy /proc/self/exe /run/initramfs/shutdown"),
         (
             "rd.break=mount",
             "bind /run/initramfs/squashfs /run/rootfsbase",

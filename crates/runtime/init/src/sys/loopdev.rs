@@ -156,3 +156,41 @@ fn clear(device: &File) -> rustix::io::Result<()> {
     // SAFETY: LOOP_CLR_FD takes nothing.
     unsafe { ioctl(device, NoArg::<LOOP_CLR_FD>::new()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read as _, Write as _};
+
+    #[test]
+    fn ref_a_file_is_read_and_not_written_through_a_loop_device() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("image");
+        let bytes: Vec<u8> = (0..8192_u32).map(|n| (n % 251) as u8).collect();
+        File::create(&path).unwrap().write_all(&bytes).unwrap();
+        let (mut device, name) = match attach(path.to_str().unwrap()) {
+            Ok(attached) => attached,
+            Err(error) => {
+                assert!(std::env::var_os("CI").is_none(), "loop devices: {error}");
+                eprintln!("SKIPPED: needs loop devices and root: {error}");
+                return;
+            }
+        };
+        let mut read = Vec::new();
+        device.read_to_end(&mut read).unwrap();
+        assert!(read == bytes);
+        assert!(
+            File::options()
+                .write(true)
+                .open(&name)
+                .and_then(|mut d| d.write_all(b"x").and_then(|()| d.sync_all()))
+                .is_err()
+        );
+        let number = name.strip_prefix("/dev/").unwrap();
+        let backing = format!("/sys/block/{number}/loop/backing_file");
+        assert_eq!(
+            std::fs::read_to_string(&backing).unwrap().trim(),
+            path.to_str().unwrap()
+        );
+    }
+}
