@@ -2,6 +2,9 @@
 //!
 //! systemd-shutdown makes [`contract::media::RUN_INITRAMFS`] the root, with the old one at `/oldroot`, and starts `/shutdown` with one
 //! word: `poweroff`, `reboot`, `halt` or `kexec`. Everything is best effort, as the machine ends whatever happens.
+//!
+//! The mounts hold each other in a circle: the medium's mount point lies in `/run`, which lies in the overlay, whose lower layer is an
+//! image on the medium. What does not go is therefore set aside, out of the circle, and then goes.
 
 use std::io;
 
@@ -32,6 +35,8 @@ pub(crate) trait Teardown {
     fn mount_table(&self) -> String;
     /// Unmounts; `lazily` when nothing else helps.
     fn unmount(&mut self, path: &str, lazily: bool) -> io::Result<()>;
+    /// Takes a mount out of the old root, to a place in ours with this number.
+    fn set_aside(&mut self, path: &str, number: usize) -> io::Result<()>;
     /// Detaches every loop device that has a file.
     fn detach_loops(&mut self);
     /// Writes all that is not written.
@@ -45,30 +50,21 @@ pub(crate) trait Teardown {
 /// What is kept until the end: where we stand, and what we talk to the kernel through.
 const KEPT: [&str; 4] = ["/", "/proc", "/sys", "/dev"];
 
+/// Where systemd leaves the root that it came from.
+const OLD_ROOT: &str = "/oldroot";
+
 /// How often the mounts are gone through: each round frees at least one, or is the last. More than any stack of mounts has.
 const MAX_ROUNDS: usize = 64;
 
 /// Releases everything and ends the machine.
 pub(crate) fn run(system: &mut dyn Teardown, end: End) {
     system.sync();
-    let mut left = Vec::new();
-    for _ in 0..MAX_ROUNDS {
-        let before = mount_points(&system.mount_table());
-        // The last mounted is on top.
-        left = before
-            .iter()
-            .rev()
-            .filter(|path| system.unmount(path, false).is_err())
-            .cloned()
-            .collect();
-        system.detach_loops();
-        if left.is_empty() || left.len() == before.len() {
-            break;
-        }
-    }
-    for path in &left {
-        if system.unmount(path, true).is_err() {
-            system.tell(&format!("liveos-init: {path} stays mounted\n"));
+    for path in release(system) {
+        match system.unmount(&path, true) {
+            // One above it took it along.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => system.tell(&format!("liveos-init: {path} stays mounted: {error}\n")),
+            Ok(()) => system.tell(&format!("liveos-init: {path} was still in use\n")),
         }
     }
     system.sync();
@@ -80,18 +76,54 @@ pub(crate) fn run(system: &mut dyn Teardown, end: End) {
     }
 }
 
+/// Unmounts in as many rounds as it takes: what is left, the last mounted first.
+fn release(system: &mut dyn Teardown) -> Vec<String> {
+    let mut left = Vec::new();
+    let mut aside: usize = 0;
+    for _ in 0..MAX_ROUNDS {
+        let before = mount_points(&system.mount_table());
+        left.clear();
+        // The last mounted is on top.
+        for path in before.iter().rev() {
+            if system.unmount(path, false).is_err() {
+                left.push(path.clone());
+            }
+        }
+        system.detach_loops();
+        if left.is_empty() {
+            break;
+        }
+        if left.len() < before.len() {
+            continue;
+        }
+        let of_old_root = left.iter().filter(|path| is_below(path, OLD_ROOT));
+        let mut moved = false;
+        for path in of_old_root {
+            aside = aside.saturating_add(1);
+            moved |= system.set_aside(path, aside).is_ok();
+        }
+        if !moved {
+            break;
+        }
+    }
+    left
+}
+
+fn is_below(path: &str, top: &str) -> bool {
+    path.strip_prefix(top)
+        .is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// The mount points in a table in the kernel's order, without those that are kept.
 fn mount_points(table: &str) -> Vec<String> {
     let points = table.lines().filter_map(|line| line.split(' ').nth(4));
-    let below = |path: &str, top: &str| {
-        path.strip_prefix(top)
-            .is_some_and(|rest| rest.starts_with('/'))
-    };
     points
         .map(unescape)
         .filter(|path| {
             !KEPT.contains(&path.as_str())
-                && !["/proc", "/sys", "/dev"].iter().any(|top| below(path, top))
+                && !["/proc", "/sys", "/dev"]
+                    .iter()
+                    .any(|top| is_below(path, top))
         })
         .collect()
 }
@@ -122,110 +154,126 @@ fn unescape(path: &str) -> String {
 mod tests {
     use super::*;
 
-    /// A machine whose mounts hold each other: one can only go when those that need it are gone.
+    /// A machine whose mounts hold each other, as those of a live system do.
     struct Stack {
-        mounts: Vec<&'static str>,
-        busy: Vec<(&'static str, &'static str)>,
-        loops: bool,
+        mounts: Vec<String>,
+        /// The first cannot go while the second is there.
+        held: Vec<(&'static str, &'static str)>,
         done: Vec<String>,
+    }
+
+    impl Stack {
+        fn is_busy(&self, path: &str) -> bool {
+            let name = path.rsplit('/').next().unwrap();
+            let below = format!("{path}/");
+            self.mounts.iter().any(|mount| mount.starts_with(&below))
+                || self.held.iter().any(|(held, by)| {
+                    held.ends_with(name) && self.mounts.iter().any(|mount| mount == by)
+                })
+        }
     }
 
     impl Teardown for Stack {
         fn mount_table(&self) -> String {
-            self.mounts
-                .iter()
-                .map(|path| format!("1 1 0:1 / {path} rw - tmpfs tmpfs rw\n"))
-                .collect()
+            let line = |path: &String| format!("1 1 0:1 / {path} rw - tmpfs tmpfs rw\n");
+            self.mounts.iter().map(line).collect()
         }
         fn unmount(&mut self, path: &str, lazily: bool) -> io::Result<()> {
-            let held = self.busy.iter().any(|(held, by)| {
-                *held == path && (self.mounts.contains(by) || (*by == "loop" && self.loops))
-            });
-            if held && !lazily {
-                return Err(io::Error::from_raw_os_error(16));
+            if !self.mounts.iter().any(|mount| unescape(mount) == path) {
+                return Err(io::ErrorKind::NotFound.into());
             }
-            self.mounts.retain(|mount| unescape(mount) != path);
+            if self.is_busy(path) && !lazily {
+                return Err(io::ErrorKind::ResourceBusy.into());
+            }
+            let below = format!("{path}/");
+            self.mounts
+                .retain(|mount| unescape(mount) != path && !mount.starts_with(&below));
             self.done
                 .push(format!("{}{path}", if lazily { "lazily " } else { "" }));
             Ok(())
         }
-        fn detach_loops(&mut self) {
-            self.loops = self.mounts.contains(&"/oldroot/run/initramfs/squashfs");
+        fn set_aside(&mut self, path: &str, number: usize) -> io::Result<()> {
+            if self.is_busy(path)
+                && self
+                    .mounts
+                    .iter()
+                    .any(|m| m.starts_with(&format!("{path}/")))
+            {
+                return Err(io::ErrorKind::ResourceBusy.into());
+            }
+            let name = path.rsplit('/').next().unwrap();
+            let place = self.mounts.iter_mut().find(|mount| *mount == path).unwrap();
+            *place = format!("/aside/{number}/{name}");
+            Ok(())
         }
+        fn detach_loops(&mut self) {}
         fn sync(&mut self) {
             self.done.push("sync".into());
         }
         fn end(&mut self, end: End) -> io::Error {
             self.done.push(format!("{end:?}"));
-            io::Error::from_raw_os_error(22)
+            io::ErrorKind::InvalidInput.into()
         }
-        fn tell(&mut self, _: &str) {}
+        fn tell(&mut self, text: &str) {
+            self.done.push(text.trim().to_owned());
+        }
     }
 
     fn stack() -> Stack {
+        let mounts = [
+            "/",
+            "/oldroot",
+            "/oldroot/proc",
+            "/oldroot/run",
+            "/oldroot/run/initramfs",
+            "/oldroot/run/initramfs/live",
+            "/oldroot/run/initramfs/squashfs",
+            "/oldroot/run/with\\040space",
+            "/proc",
+            "/sys",
+            "/sys/fs/cgroup",
+            "/dev",
+        ];
         Stack {
-            mounts: vec![
-                "/",
-                "/oldroot",
-                "/oldroot/run",
-                "/oldroot/run/initramfs/live",
-                "/oldroot/run/initramfs/squashfs",
-                "/oldroot/run/with\\040space",
-                "/proc",
-                "/sys",
-                "/sys/fs/cgroup",
-                "/dev",
-            ],
-            busy: vec![
-                ("/oldroot/run/initramfs/live", "loop"),
-                ("/oldroot/run/initramfs/squashfs", "/oldroot"),
-                ("/oldroot/run", "/oldroot/run/initramfs/live"),
-            ],
-            loops: true,
+            mounts: mounts.map(str::to_owned).to_vec(),
+            // The overlay's lower layer is an image on the medium.
+            held: vec![("live", "/oldroot")],
             done: Vec::new(),
         }
     }
 
     #[test]
-    fn everything_is_released_in_as_many_rounds_as_it_takes() {
+    fn what_holds_each_other_in_a_circle_is_released() {
         let mut stack = stack();
         run(&mut stack, End::Reboot);
         assert_eq!(
             stack.mounts,
             ["/", "/proc", "/sys", "/sys/fs/cgroup", "/dev"]
         );
-        assert!(!stack.loops);
-        assert!(
-            !stack.done.iter().any(|line| line.starts_with("lazily")),
-            "{:?}",
-            stack.done
-        );
+        let lazy = stack
+            .done
+            .iter()
+            .filter(|l| l.starts_with("lazily") || l.contains("liveos-init"));
+        assert_eq!(lazy.count(), 1, "{:?}", stack.done);
         assert!(stack.done.contains(&"/oldroot/run/with space".to_owned()));
-        assert!(
-            stack
-                .done
-                .ends_with(&["sync".to_owned(), "Reboot".to_owned()])
-        );
+        let end = stack.done.iter().position(|line| line == "Reboot").unwrap();
+        assert_eq!(stack.done[end - 1], "sync");
     }
 
     #[test]
     fn what_stays_busy_goes_lazily_and_the_machine_ends_all_the_same() {
         let mut stack = stack();
-        stack.busy.push(("/oldroot", "/"));
+        stack.held.push(("oldroot", "/"));
         run(&mut stack, End::PowerOff);
         assert!(stack.done.contains(&"lazily /oldroot".to_owned()));
-        assert_eq!(stack.done.last().unwrap(), "PowerOff");
+        assert!(stack.done.contains(&"PowerOff".to_owned()));
     }
 
     #[test]
     fn without_a_kernel_to_start_the_machine_reboots() {
         let mut stack = stack();
         run(&mut stack, End::Kexec);
-        assert!(
-            stack
-                .done
-                .ends_with(&["Kexec".to_owned(), "Reboot".to_owned()])
-        );
+        assert_eq!(stack.done.last().unwrap(), "Reboot");
     }
 
     #[test]

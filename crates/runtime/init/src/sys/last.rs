@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 
-use rustix::mount::{UnmountFlags, unmount};
+use rustix::mount::{UnmountFlags, mount_move, unmount};
 use rustix::system::{RebootCommand, reboot};
 
 use super::{files, loopdev};
@@ -29,6 +29,12 @@ impl Teardown for Last {
             UnmountFlags::NOFOLLOW
         };
         Ok(unmount(path, flags)?)
+    }
+
+    fn set_aside(&mut self, path: &str, number: usize) -> io::Result<()> {
+        let place = format!("/aside/{number}");
+        std::fs::create_dir_all(&place)?;
+        Ok(mount_move(path, place)?)
     }
 
     fn detach_loops(&mut self) {
