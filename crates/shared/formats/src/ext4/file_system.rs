@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use block::{Content, Error, Piece, ReadAt, Result};
 
-use super::format::{MAX_METADATA_BLOCKS, MAX_RUNS, MAX_XATTR_BYTES};
+use super::format::{MAX_METADATA_BYTES, MAX_RUNS, MAX_XATTR_BYTES, MIN_XATTR_BYTES};
 use super::group;
 use super::inode::RawInode;
 use super::journal::Overlay;
@@ -30,8 +30,8 @@ pub(super) struct FileSystem {
     tables: Vec<u64>,
     /// Runs of all files.
     pub(super) runs: Budget,
-    /// Blocks of metadata.
-    blocks: Budget,
+    /// Bytes of metadata that lies in blocks of its own.
+    metadata: Budget,
     /// Bytes of xattrs.
     pub(super) xattr_bytes: Budget,
     /// Sets of xattrs that were met already.
@@ -51,8 +51,10 @@ impl FileSystem {
             Some(overlay) => overlay.clone(),
             None => source.clone(),
         };
-        // No file system has more runs and blocks of metadata than blocks; small ones have some to spare for runs of bigalloc.
+        // No file system has more runs than blocks, or more metadata than bytes.
         let blocks = superblock.blocks_count;
+        let bytes = blocks.saturating_mul(u64::from(superblock.block_size));
+        let xattr_bytes = bytes.clamp(MIN_XATTR_BYTES, MAX_XATTR_BYTES);
         Self {
             superblock,
             medium: Medium::new(through),
@@ -60,8 +62,8 @@ impl FileSystem {
             overlay,
             tables,
             runs: Budget::new("runs of blocks", blocks.min(MAX_RUNS)),
-            blocks: Budget::new("blocks of metadata", blocks.min(MAX_METADATA_BLOCKS)),
-            xattr_bytes: Budget::new("bytes of xattrs", MAX_XATTR_BYTES),
+            metadata: Budget::new("bytes of metadata", bytes.min(MAX_METADATA_BYTES)),
+            xattr_bytes: Budget::new("bytes of xattrs", xattr_bytes),
             xattrs: Cache::default(),
             warnings: Vec::new(),
         }
@@ -149,7 +151,7 @@ impl FileSystem {
     ///
     /// [`Kind::Limit`](block::Kind::Limit) where more blocks were read than there are; what reading answers.
     pub(super) fn block(&mut self, offset: u64) -> Result<Vec<u8>> {
-        self.blocks.take(1)?;
+        self.metadata.take(u64::from(self.superblock.block_size))?;
         let mut bytes = vec![0; super::field::index(self.superblock.block_size)];
         self.medium.read(&mut bytes, offset)?;
         Ok(bytes)

@@ -25,10 +25,16 @@ pub(super) const MAX_GROUPS: u64 = 1 << 22;
 pub(super) const MAX_NAMES: u64 = 1 << 23;
 /// The most runs of blocks in all files together; more is [`Limit`](block::Kind::Limit).
 pub(super) const MAX_RUNS: u64 = 1 << 23;
-/// The most blocks of folders, extent trees, block maps and xattrs that are read; more is [`Limit`](block::Kind::Limit).
-pub(super) const MAX_METADATA_BLOCKS: u64 = 1 << 24;
-/// The most bytes that the xattrs of all files together may have in memory; more is [`Limit`](block::Kind::Limit).
-pub(super) const MAX_XATTR_BYTES: u64 = 256 << 20;
+/// The most bytes of folders, extent trees, block maps and xattr blocks that are read; more is [`Limit`](block::Kind::Limit).
+pub(super) const MAX_METADATA_BYTES: u64 = 16 << 30;
+/// The most bytes that the xattrs of all files together may have in memory, and how many they may have in any file system, however
+/// small: values can be shared. More is [`Limit`](block::Kind::Limit).
+pub(super) const MAX_XATTR_BYTES: u64 = 1 << 30;
+pub(super) const MIN_XATTR_BYTES: u64 = 64 << 20;
+/// The deepest folder that is read; more is [`Limit`](block::Kind::Limit). No program could name it: `PATH_MAX` is 4096.
+pub(super) const MAX_DEPTH: u32 = 2048;
+/// The most blocks of a journal: as many as `mke2fs` makes (`JFS_MAX_JOURNAL_BLOCKS`). More is [`Limit`](block::Kind::Limit).
+pub(super) const MAX_JOURNAL_BLOCKS: u64 = 10_240_000;
 /// The largest xattr value: `XATTR_SIZE_MAX` of Linux, which can show no larger one either. More is [`Limit`](block::Kind::Limit).
 pub(super) const MAX_XATTR_VALUE: u32 = 65536;
 /// The longest target of a symbolic link: `PATH_MAX` of Linux. More is [`Corrupt`](block::Kind::Corrupt).

@@ -7,8 +7,8 @@ use block::{Error, ReadAt, Result};
 
 /// The length of a window: one read brings 256 inodes or 16 blocks, which mostly lie together.
 const WINDOW: u64 = 64 << 10;
-/// The most windows that are held: 64 MiB, the inode tables of 250 000 inodes.
-const MAX_WINDOWS: usize = 1024;
+/// The most windows that are held: 32 MiB, as much as 130 000 inodes.
+const MAX_WINDOWS: usize = 512;
 
 /// A source whose small structures are read in any order.
 #[derive(Debug)]

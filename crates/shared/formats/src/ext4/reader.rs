@@ -9,7 +9,7 @@ use tree::{Inode, InodeId, Metadata, Name, Node, Tree, TreePath, mode};
 use super::Volume;
 use super::directory;
 use super::file_system::FileSystem;
-use super::format::{MAX_NAMES, MAX_SYMLINK, ROOT_INODE, flag};
+use super::format::{MAX_DEPTH, MAX_NAMES, MAX_SYMLINK, ROOT_INODE, flag};
 use super::inode::RawInode;
 use super::medium::Budget;
 use super::xattr;
@@ -76,7 +76,9 @@ struct Walk {
 impl Walk {
     fn run(&mut self, first: Folder) -> Result<()> {
         let mut level = vec![first];
+        let mut depth = Budget::new("folders in one another", u64::from(MAX_DEPTH));
         while !level.is_empty() {
+            depth.take(1)?;
             let mut children = Vec::new();
             for folder in level {
                 self.list(folder, &mut children)?;

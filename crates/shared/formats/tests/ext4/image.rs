@@ -150,6 +150,16 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        run("umount", &[self.folder.path().to_str().unwrap()]);
+        let path = self.folder.path().to_str().unwrap();
+        // A program that another test is just starting has our open files until it runs: then the mount is busy for a moment.
+        let mut tries = (0..200).map(|_| try_run("umount", &[path]));
+        let done = tries.any(|result| {
+            let done = result.is_ok();
+            if !done {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            done
+        });
+        assert!(done || std::thread::panicking(), "{path} stays mounted");
     }
 }

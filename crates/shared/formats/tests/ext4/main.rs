@@ -13,3 +13,4 @@ mod journal;
 mod large;
 mod matrix;
 mod populate;
+mod refuse;

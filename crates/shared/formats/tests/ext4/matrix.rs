@@ -52,6 +52,14 @@ const OPTIONS: &[(u64, &[&str])] = &[
     (64, &["-t", "ext4", "-O", "fast_commit"]),
     (64, &["-t", "ext4", "-O", "orphan_file"]),
     (64, &["-t", "ext4", "-g", "1024", "-b", "4096"]),
+    (
+        64,
+        &["-t", "ext4", "-b", "1024", "-O", "bigalloc", "-C", "16384"],
+    ),
+    // Most kernels mount no blocks that are larger than a page; then our tree is compared with that of the first image alone.
+    (64, &["-t", "ext4", "-b", "8192"]),
+    (64, &["-t", "ext4", "-b", "65536"]),
+    (64, &["-t", "ext2", "-b", "65536"]),
 ];
 
 /// What we read of `image`, which is complete and matches what the kernel shows, where that mounts it.

@@ -21,7 +21,7 @@ use block::{Error, ReadAt, Result};
 use self::log::Log;
 use self::superblock::JournalSuperblock;
 use super::file_system::FileSystem;
-use super::format::{compat, incompat};
+use super::format::{MAX_JOURNAL_BLOCKS, compat, incompat};
 use super::group;
 use super::superblock::Superblock;
 
@@ -95,6 +95,10 @@ fn open(source: &Arc<dyn ReadAt>, superblock: &Superblock) -> Result<(Log, Journ
             let message = format!("a journal of {} bytes", inode.size());
             explain(inode.corrupt(0x4, message))
         })?;
+    if u64::from(blocks) > MAX_JOURNAL_BLOCKS {
+        let message = format!("{blocks} blocks, and at most {MAX_JOURNAL_BLOCKS} are replayed");
+        return Err(Error::limit("ext4 journal", message).at(inode.offset));
+    }
     let runs = super::run::of(&mut fs, &inode, u64::from(blocks)).map_err(explain)?;
     let mut log = Log::new(source.clone(), runs, block_size);
     let journal = JournalSuperblock::parse(&log.read(0)?, block_size, blocks)

@@ -240,7 +240,7 @@ impl Scan<'_> {
                 sequence,
             });
         }
-        Ok(())
+        self.check_count(transaction.copies.len(), self.log.offset(self.position)?)
     }
 
     /// The tags of a descriptor block, in one of three forms. Source: `journal_tag_bytes()`, `count_tags()`.
