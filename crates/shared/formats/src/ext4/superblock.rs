@@ -175,8 +175,7 @@ fn corrupt_at(field: u64, message: impl Into<String>) -> Error {
 
 fn check_checksum(bytes: &[u8]) -> Result<()> {
     let fields = Fields(bytes);
-    let revision = fields.u32(0x4c);
-    if revision == 0 || fields.u32(0x64) & ro_compat::METADATA_CSUM == 0 {
+    if fields.u32(0x64) & ro_compat::METADATA_CSUM == 0 {
         return Ok(());
     }
     if fields.u8(0x175) != 1 {
@@ -224,8 +223,8 @@ fn parse(fields: Fields<'_>) -> Result<Superblock> {
         return Err(Error::unsupported(WHAT, message).at(SUPERBLOCK_OFFSET.saturating_add(0x4c)));
     }
     let dynamic = s_rev_level == 1;
-    let or_old = |value: u32| if dynamic { value } else { 0 };
-    let (compat, incompat) = (or_old(fields.u32(0x5c)), or_old(fields.u32(0x60)));
+    // Features count in revision 0 too, as in Linux: there they are zeros, but for damage.
+    let incompat = fields.u32(0x60);
     let wide = incompat & incompat::SIXTY_FOUR_BIT != 0;
     let uuid: [u8; 16] = fields.array(0x68);
     let seed = if incompat & incompat::CSUM_SEED != 0 {
@@ -260,9 +259,9 @@ fn parse(fields: Fields<'_>) -> Result<Superblock> {
         backup_groups: [fields.u32(0x24c), fields.u32(0x250)],
         journal_inode: fields.u32(0xe0),
         state: fields.u16(0x3a),
-        compat,
+        compat: fields.u32(0x5c),
         incompat,
-        ro_compat: or_old(fields.u32(0x64)),
+        ro_compat: fields.u32(0x64),
         uuid,
         label: fields.array(0x78),
         seed,
