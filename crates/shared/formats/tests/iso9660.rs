@@ -216,6 +216,11 @@ fn what_iso_9660_cannot_hold_is_refused_by_name() {
     assert_eq!(refused(&tree, &options).kind(), Kind::Unsupported);
     options.bios.as_mut().unwrap().info = BootInfo::BootInfoTable;
     write_bytes(&tree, &options);
+    let mut named = tree.clone();
+    put_file(&mut named, "n".repeat(254), b"x");
+    let error = refused(&named, &good);
+    assert_eq!(error.kind(), Kind::Limit);
+    assert!(error.to_string().contains("nnn"), "{error}");
     let target = "t".repeat(5000);
     put(
         &mut tree,

@@ -64,9 +64,9 @@ pub(crate) fn tree() -> Tree<File> {
         gid: 70_000,
         ..metadata(0o4755)
     };
-    let mut long = vec![b'n'; 255];
+    let mut long = vec![b'n'; 253];
     put_file(&mut tree, [b"/names/", &long[..]].concat(), b"long");
-    long[254] = b'm';
+    long[252] = b'm';
     put_file(&mut tree, [b"/names/", &long[..]].concat(), b"long too");
     for len in [
         100, 120, 125, 126, 127, 128, 129, 130, 131, 132, 133, 160, 200, 240, 241, 250,

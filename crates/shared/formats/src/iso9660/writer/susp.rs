@@ -13,6 +13,9 @@ use super::super::format::{SECTOR, both32};
 const CE_LEN: usize = 28;
 /// The most bytes of a name or of a link's component in one entry: its length is a byte, and `SL` needs 5 + 2 besides.
 const MAX_TEXT: usize = 240;
+/// The longest name that Linux reads: it leaves out an `NM` entry with which a name has 254 bytes or more (`fs/isofs/rock.c`, seen in
+/// 6.1). Longer ones are refused, so that none is on the media under another name.
+const MAX_NAME: usize = 253;
 /// The longest target of a symbolic link, as Linux has it (`PATH_MAX` with its NUL).
 const MAX_TARGET: usize = 4095;
 
@@ -59,7 +62,7 @@ pub(super) fn entries<C>(
     // Bit 1: the time of the last change of the content, in the short form.
     entries.push(entry(b"TF", &[&[0x02], &date::short(inode.metadata.mtime)]));
     if let Role::Named(name) = role {
-        entries.extend(name_entries(name));
+        entries.extend(name_entries(name)?);
         match &inode.node {
             Node::Symlink(target) => entries.extend(link_entries(target)?),
             Node::Character(device) | Node::Block(device) => {
@@ -93,11 +96,16 @@ fn extension_reference() -> Vec<u8> {
 }
 
 /// `NM` entries: all but the last say that the name goes on. RRIP 4.1.4.
-fn name_entries(name: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+fn name_entries(name: &[u8]) -> Result<Vec<Vec<u8>>> {
+    if name.len() > MAX_NAME {
+        let message = format!("{} bytes, and Linux reads {MAX_NAME} of it", name.len());
+        return Err(Error::limit("a name on ISO 9660", message));
+    }
     let count = name.len().div_ceil(MAX_TEXT);
-    name.chunks(MAX_TEXT)
-        .zip(1..)
-        .map(move |(part, number)| entry(b"NM", &[&[u8::from(number < count)], part]))
+    let parts = name.chunks(MAX_TEXT).zip(1..);
+    Ok(parts
+        .map(|(part, number)| entry(b"NM", &[&[u8::from(number < count)], part]))
+        .collect())
 }
 
 /// `SL` entries: a link's target by components, each of which may go on in the next. RRIP 4.1.3.
