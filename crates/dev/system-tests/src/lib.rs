@@ -1,4 +1,8 @@
 //! Tests of the whole: build, boot, damage. The tests themselves are in `tests/`; here is what they share.
+//!
+//! * [`builds`]: `liveos build` as users have it, in its own process.
+//! * [`media`]: ISOs that are made once, and what is on them.
 #![forbid(unsafe_code)]
 
 pub mod builds;
+pub mod media;
