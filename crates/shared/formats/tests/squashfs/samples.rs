@@ -172,9 +172,9 @@ pub(crate) fn ways() -> Vec<Options> {
     };
     vec![
         way(Compression::Zstd { level: 3 }, 128 << 10),
-        way(Compression::Zstd { level: 19 }, 4 << 10),
-        way(Compression::Gzip { level: 9 }, 32 << 10),
-        way(Compression::Xz, 1 << 20),
+        way(Compression::Zstd { level: 12 }, 4 << 10),
+        way(Compression::Gzip { level: 3 }, 1 << 20),
+        way(Compression::Xz, 32 << 10),
         way(Compression::Lz4, 64 << 10),
         Options {
             fragments: Fragments::AllTails,
