@@ -1,13 +1,36 @@
 //! Names and labels where Rock Ridge gives none.
 
-/// The label: the primary volume identifier, or Joliet's where it says something else than its beginning (as `blkid` decides).
+/// The label, as `blkid` (util-linux 2.38) finds it: the two volume identifiers as one where they are the same but for what each cannot
+/// hold (the plain one lower case and other characters than `A-Z 0-9 _`, Joliet more than sixteen), else Joliet's.
 pub(super) fn label(primary: &[u8; 32], joliet: Option<&[u8; 32]>) -> String {
-    let plain = String::from_utf8_lossy(primary).into_owned();
-    let plain = plain.trim_end_matches([' ', '\0']);
-    let wide = joliet.map(|id| decode(id)).unwrap_or_default();
-    let wide = wide.trim_end_matches([' ', '\0']);
-    let begins_alike = plain.len() >= wide.len() && plain.starts_with(wide);
-    if begins_alike { plain } else { wide }.to_owned()
+    let wide = joliet.map(|id| decode(id));
+    let merged = wide.as_ref().and_then(|wide| merge(primary, wide));
+    let label = merged
+        .or(wide)
+        .unwrap_or_else(|| String::from_utf8_lossy(primary).into_owned());
+    label.trim_end_matches([' ', '\0']).to_owned()
+}
+
+/// Both identifiers as one; `None` where they differ in more than each cannot hold.
+fn merge(plain: &[u8; 32], wide: &str) -> Option<String> {
+    let rest = plain.iter().skip(wide.chars().count());
+    let both = plain.iter().zip(wide.chars()).map(|(plain, wide)| {
+        let plain = char::from(*plain);
+        match (plain, wide) {
+            ('_', wide) => Some(wide),
+            (plain, '_') => Some(plain),
+            (plain, wide) if plain.eq_ignore_ascii_case(&wide) => {
+                Some(if plain.is_ascii_uppercase() {
+                    wide
+                } else {
+                    plain
+                })
+            }
+            _ => None,
+        }
+    });
+    both.chain(rest.map(|plain| Some(char::from(*plain))))
+        .collect()
 }
 
 /// A Joliet identifier: UTF-16, big-endian. What is not valid is replaced.
@@ -66,19 +89,48 @@ mod tests {
     }
 
     #[test]
-    fn a_joliet_label_counts_where_it_is_not_the_beginning_of_the_plain_one() {
+    fn two_labels_are_one_where_they_differ_only_in_what_each_cannot_hold() {
         let plain =
             |text: &str| -> [u8; 32] { format!("{text:32}").into_bytes().try_into().unwrap() };
         let wide = |text: &str| -> [u8; 32] {
-            let bytes: Vec<u8> = format!("{text:16}")
-                .encode_utf16()
-                .flat_map(u16::to_be_bytes)
-                .collect();
+            let units = format!("{text:16}").encode_utf16().collect::<Vec<_>>();
+            let bytes: Vec<u8> = units.into_iter().flat_map(u16::to_be_bytes).collect();
             bytes.try_into().unwrap()
         };
-        let long = "A_LABEL_OF_MORE_THAN_SIXTEEN";
-        assert_eq!(label(&plain(long), Some(&wide(&long[..16]))), long);
-        assert_eq!(label(&plain("MEDIA"), Some(&wide("Media"))), "Media");
+        // What blkid 2.38.1 prints for each pair.
+        for (ascii, joliet, expected) in [
+            ("MEDIA", "Media", "Media"),
+            (
+                "MEDIA_LONG_LABEL_12345",
+                "Media long label",
+                "Media long label_12345",
+            ),
+            ("MEDIA_LONG_LABEXYZ", "Media long label", "Media long label"),
+            ("MEDIA_LONG_LABEL_12345", "Media lon", "Media lon"),
+            (
+                "ABCDEFGHIJKLMNOPQRST",
+                "ABCDEFGHIJKLMNOP",
+                "ABCDEFGHIJKLMNOPQRST",
+            ),
+            (
+                "ABCDEFGHIJKLMNOPQRST",
+                "XBCDEFGHIJKLMNOP",
+                "XBCDEFGHIJKLMNOP",
+            ),
+            ("ABC", "XYZ", "XYZ"),
+            ("ABC", "ABC DEF", "ABC DEF"),
+            ("Abc", "ABC", "Abc"),
+            ("A_C", "A C", "A C"),
+            ("_____", "äöüßx", "äöüßx"),
+            ("", "ABC", "ABC"),
+            ("ABC", "", ""),
+        ] {
+            assert_eq!(
+                label(&plain(ascii), Some(&wide(joliet))),
+                expected,
+                "{ascii} {joliet}"
+            );
+        }
         assert_eq!(label(&plain("MEDIA"), None), "MEDIA");
     }
 }
