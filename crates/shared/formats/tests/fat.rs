@@ -630,6 +630,33 @@ fn parts_of_a_long_name_that_do_not_belong_to_it_are_passed_over() {
 }
 
 #[test]
+fn a_root_folder_that_cannot_be_read_costs_the_label_only() {
+    let (mut image, _, data) = small();
+    image.truncate(data - 600);
+    let source: Arc<dyn ReadAt> = Arc::new(image);
+    let identity = probe(&source).unwrap().unwrap();
+    assert_eq!(
+        (identity.label.as_str(), identity.uuid.as_str()),
+        ("", "1234-ABCD")
+    );
+    let error = read_tree(source).unwrap_err();
+    assert!(error.place().offset.is_some(), "{error}");
+}
+
+#[test]
+fn a_boot_sector_without_room_for_clusters_is_none() {
+    let (mut image, _, _) = small();
+    // All sectors belong to the tables.
+    image[22..24].copy_from_slice(&[0xff, 0xff]);
+    assert_eq!(probe(&image).unwrap(), None);
+    let error = read_tree(Arc::new(image)).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.place().offset),
+        (Kind::Corrupt, Some(0))
+    );
+}
+
+#[test]
 fn what_is_no_fat_is_said_to_be_none() {
     let (image, _, _) = small();
     for (at, value) in [(12, 3), (13, 3), (14, 0), (16, 0), (21, 0)] {

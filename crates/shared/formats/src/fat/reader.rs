@@ -21,23 +21,46 @@ const WHAT_DIRECTORY: &str = "a FAT directory";
 
 /// Says whether `source` holds FAT, and its label and serial number.
 ///
-/// The label is that of the root folder (`blkid` does not take the one of the boot sector either), the UUID is the serial number.
+/// The label is that of the root folder (`blkid` does not take the one of the boot sector either), the UUID is the serial number. A
+/// boot sector that contradicts itself is none; where only the root folder cannot be read there is no label, and
+/// [`read_tree`] says why.
 ///
 /// # Errors
 ///
-/// [`Kind::Corrupt`](block::Kind::Corrupt) where a boot sector contradicts itself or the root folder cannot be read.
+/// What reading `source` answers.
 pub fn probe(source: &dyn ReadAt) -> Result<Option<Identity>> {
-    let Some(geometry) = Geometry::read(source)? else {
+    let Some(geometry) = damaged_is_none(Geometry::read(source))?.flatten() else {
         return Ok(None);
     };
+    let serial = geometry.serial;
+    let label = damaged_is_none(read_label(source, &geometry))?.flatten();
+    Ok(Some(Identity {
+        format: "vfat",
+        label: label.unwrap_or_default(),
+        uuid: match serial {
+            0 => String::new(),
+            _ => format!("{:04X}-{:04X}", serial >> 16, serial & 0xffff),
+        },
+    }))
+}
+
+/// The answer, where the bytes are at fault no answer, and the error only where the layer below is.
+fn damaged_is_none<T>(answer: Result<T>) -> Result<Option<T>> {
+    match answer {
+        Err(error) if error.kind() == block::Kind::Io => Err(error),
+        answer => Ok(answer.ok()),
+    }
+}
+
+/// The label in the root folder.
+fn read_label(source: &dyn ReadAt, geometry: &Geometry) -> Result<Option<String>> {
     let root = match geometry.root {
-        Root::Region { .. } => read_root_region(source, &geometry)?,
+        Root::Region { .. } => read_root_region(source, geometry)?,
         Root::Cluster(first) => {
-            let mut table = Table::read(source, &geometry)?;
-            read_chain(source, &geometry, &mut table, first)?
+            let mut table = Table::read(source, geometry)?;
+            read_chain(source, geometry, &mut table, first)?
         }
     };
-    let serial = geometry.serial;
     let is_label = |entry: &ShortEntry| {
         entry.attributes & (attribute::VOLUME | attribute::DIRECTORY) == attribute::VOLUME
             && entry.attributes & attribute::LONG_NAME_MASK != attribute::LONG_NAME
@@ -46,14 +69,7 @@ pub fn probe(source: &dyn ReadAt) -> Result<Option<Identity>> {
     let label = entries(&root)
         .map(|(_, bytes)| ShortEntry::parse(bytes))
         .find(is_label);
-    Ok(Some(Identity {
-        format: "vfat",
-        label: label.map_or_else(String::new, |entry| decode_label(&entry.name)),
-        uuid: match serial {
-            0 => String::new(),
-            _ => format!("{:04X}-{:04X}", serial >> 16, serial & 0xffff),
-        },
-    }))
+    Ok(label.map(|entry| decode_label(&entry.name)))
 }
 
 /// Reads all folders; the content of files are ranges of `source`.
