@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may end at once")]
 
 mod i386_pc;
+mod kernel;
 mod machine;
 mod reference;
 
@@ -13,7 +14,8 @@ use bootloader::bios::{CoreOptions, DEFAULT_MODULES, core_image, is_media_file, 
 use bootloader::cmdline;
 use bootloader::live::{ImageConfig, LiveBoot, LiveConfig, LiveKernel, configure};
 use i386_pc::{FOLDER, system_files};
-use machine::{console, kernel, media, stage};
+use kernel::kernel;
+use machine::{console, media, stage};
 use reference::need;
 
 /// Media with our core image and these files; with GRUB's module folder if `modules` says so.
