@@ -24,6 +24,7 @@ pub(crate) fn run(arguments: &BuildArguments, environment: &Environment) -> Resu
     });
     let building = format!("building {}", arguments.output.display());
     let input = |error| Failure::input(building.clone(), error);
+    let request = request(arguments, environment)?;
     let runtime = runtime::load(arguments.runtime.as_deref())?;
     // The output is opened first: hours of compression are not spent on a folder that cannot be written.
     let output = Output::create(&arguments.output)
@@ -40,7 +41,6 @@ pub(crate) fn run(arguments: &BuildArguments, environment: &Environment) -> Resu
         .warnings
         .iter()
         .for_each(|warning| progress.warn(warning));
-    let request = request(arguments, environment)?;
     let plan = config::resolve(
         &request,
         &facts,
