@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
@@ -285,4 +286,76 @@ fn ref_cpio_and_zstd_read_what_was_written() {
         .collect();
     assert_eq!(list, ours);
     assert!(list.contains("init") && list.contains("dev/console"));
+}
+
+#[test]
+fn ref_a_program_that_was_asked_for_runs_in_the_initramfs() {
+    if !is_root() || !need("chroot") {
+        return;
+    }
+    let Some(root) = debian_kernel() else {
+        return;
+    };
+    // The programs and libraries of this very machine, beside Debian's kernel.
+    let mut tree = tree_of(&root);
+    for path in ["/bin/ls", "/etc/ld.so.conf", "/etc/ld.so.cache"] {
+        put_host_file(&mut tree, path);
+    }
+    let listed = Command::new("ldd").arg("/bin/ls").output().unwrap();
+    for word in String::from_utf8(listed.stdout).unwrap().split_whitespace() {
+        if word.starts_with('/') {
+            put_host_file(&mut tree, word);
+        }
+    }
+    let facts = inspect::facts(&tree).unwrap();
+    let mut options = options();
+    options.compression = Compression::None;
+    options.install = vec!["/bin/ls".into()];
+    let initramfs = build(&tree, &facts, &facts.kernels[0], &options).unwrap();
+    assert_eq!(initramfs.warnings, Vec::<String>::new());
+
+    let target = tempfile::tempdir().unwrap();
+    for entry in unpack(&initramfs).walk() {
+        let path = target
+            .path()
+            .join(entry.path.to_string().trim_start_matches('/'));
+        match &entry.inode.node {
+            Node::Directory(_) => fs::create_dir_all(&path).unwrap(),
+            Node::File(content) => {
+                fs::write(&path, content.read_all(1 << 28).unwrap()).unwrap();
+                let mode = u32::from(entry.inode.metadata.permissions);
+                fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            }
+            _ => {}
+        }
+    }
+    let output = Command::new("chroot")
+        .arg(target.path())
+        .args(["/bin/ls", "/"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .contains("sysroot")
+    );
+}
+
+/// Whether this is root, who may chroot; says so where it is not.
+fn is_root() -> bool {
+    let root = fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0);
+    if !root {
+        skip("root, for chroot");
+    }
+    root
+}
+
+fn put_host_file(tree: &mut Tree<Content>, path: &str) {
+    let Ok(bytes) = fs::read(path) else {
+        return;
+    };
+    let node = Node::File(Content::from_bytes(bytes));
+    let inode = Inode::new(Metadata::with_permissions(0o755), node);
+    tree.put(&TreePath::parse(path).unwrap(), inode).unwrap();
 }

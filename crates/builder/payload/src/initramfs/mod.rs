@@ -6,12 +6,14 @@
 //! * `modules`, `modinfo`, `modprobe`: what modules there are, what each says of itself, what the image wishes;
 //! * `selection` (a table, with reasons) and `closure`: which modules are taken, and how they are loaded;
 //! * `firmware`: firmware and microcode;
+//! * `install`: files and programs of the image that were asked for, with their libraries;
 //! * `compression`: what the archive is compressed with.
 
 mod closure;
 mod codec;
 mod compression;
 mod firmware;
+mod install;
 mod modinfo;
 mod modprobe;
 mod modules;
@@ -52,6 +54,8 @@ pub struct Options {
     pub add_modules: Vec<String>,
     /// Modules to leave out, unless another needs them.
     pub omit_modules: Vec<String>,
+    /// Files of the image to take along, by their paths; programs with the libraries that they need.
+    pub install: Vec<String>,
     /// Files to put in, in the place of those that are there.
     pub extra: Vec<(TreePath, Inode<Content>)>,
 }
@@ -67,6 +71,7 @@ impl Options {
             time: Timestamp::default(),
             add_modules: Vec::new(),
             omit_modules: Vec::new(),
+            install: Vec::new(),
             extra: Vec::new(),
         }
     }
@@ -128,6 +133,16 @@ pub fn build(
     warnings.extend(dracut_warnings(facts));
 
     let mut root = Root::new(options.time);
+    let asked = facts.dracut.words("install_items");
+    let asked = asked.chain(options.install.iter().map(String::as_str));
+    let optional = facts.dracut.words("install_optional_items");
+    let optional = optional.filter(|path| tree.file(path).is_some());
+    let installed = install::collect(tree, asked.chain(optional))?;
+    warnings.extend(installed.warnings);
+    for (path, mut inode) in installed.files {
+        inode.metadata.mtime = options.time;
+        root.put(&path, inode)?;
+    }
     root.put_basics(facts, options)?;
     root.put_modules(&kernel.version, chosen)?;
     for (path, content) in firmware.files {
@@ -176,8 +191,6 @@ fn dracut_warnings(facts: &Facts) -> Vec<String> {
         "add_dracutmodules",
         "dracutmodules",
         "force_add_dracutmodules",
-        "install_items",
-        "install_optional_items",
         "fscks",
     ] {
         let words: Vec<&str> = facts.dracut.words(name).collect();
@@ -263,6 +276,16 @@ impl Root {
             0o644,
             Content::from_bytes(release.into_bytes()),
         )?;
+        if let Some(text) = facts
+            .dracut
+            .settings
+            .get("kernel_cmdline")
+            .filter(|text| !text.trim().is_empty())
+        {
+            let path = format!("{}/01-dracut.conf", media::CMDLINE_DROP_INS);
+            let text = format!("{}\n", text.trim());
+            self.put_file(&path, 0o644, Content::from_bytes(text.into_bytes()))?;
+        }
         self.put_file(media::INIT, 0o755, options.runtime.clone())
     }
 

@@ -415,6 +415,39 @@ fn microcode_stands_first_and_uncompressed() {
 }
 
 #[test]
+fn files_and_parameters_that_dracut_would_take_are_taken() {
+    let mut system = System::new();
+    system.text(
+        "/etc/dracut.conf.d/a.conf",
+        "install_items+=\" /etc/a.conf /gone /init \"\ninstall_optional_items+=\" /etc/b.conf /never \"\nkernel_cmdline=\"rd.timeout=5 quiet\"\n",
+    );
+    system.text("/etc/a.conf", "a");
+    system.text("/etc/b.conf", "b");
+    system.text("/etc/c.conf", "c");
+    system.text("/init", "not the runtime");
+    let mut options = options();
+    options.install = vec!["/etc/c.conf".into()];
+    options.time = Timestamp::from_seconds(77);
+    let (initramfs, tree, _) = system.build(&options);
+    for name in ["a", "b", "c"] {
+        let file = tree.file(format!("/etc/{name}.conf")).unwrap();
+        assert_eq!(file.read_all(10).unwrap(), name.as_bytes());
+    }
+    assert!(
+        tree.walk()
+            .all(|entry| entry.inode.metadata.mtime.seconds == 77)
+    );
+    assert_eq!(
+        tree.file("/init").unwrap().read_all(100).unwrap(),
+        b"the runtime"
+    );
+    let parameters = tree.file("/etc/cmdline.d/01-dracut.conf").unwrap();
+    assert_eq!(parameters.read_all(100).unwrap(), b"rd.timeout=5 quiet\n");
+    assert_eq!(initramfs.warnings.len(), 1);
+    assert!(initramfs.warnings[0].contains("/gone"));
+}
+
+#[test]
 fn extra_files_replace_what_is_there() {
     let mut options = options();
     let put = |path: &str, text: &str| {
