@@ -168,7 +168,7 @@ impl Chain {
         };
         Ok(match format {
             DiskFormat::Raw => Layer::Raw(file),
-            DiskFormat::Qcow2 => Layer::Image(Box::new(Image::open(file)?)),
+            DiskFormat::Qcow2 => Layer::Image(Box::new(Image::open(file)?.named(path))),
         })
     }
 

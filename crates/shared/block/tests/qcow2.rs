@@ -372,6 +372,47 @@ fn ref_backing_files_outside_of_the_folder_are_read_only_when_asked() {
 }
 
 #[test]
+fn ref_a_disk_longer_than_any_real_one_is_refused() {
+    if !need("qemu-img") {
+        return;
+    }
+    let bench = Bench::new(512);
+    let path = bench.path("image");
+    let create = |size: &str| run("qemu-img", &["create", "-f", "qcow2", &path, size], "");
+    create("64T");
+    assert_eq!(data_ranges(&open(&path).unwrap()).unwrap(), []);
+    create("65T");
+    assert_eq!(open(&path).unwrap_err().kind(), Kind::Limit);
+}
+
+#[test]
+fn ref_an_error_names_the_image_of_the_chain_that_is_at_fault() {
+    if !need("qemu-img") {
+        return;
+    }
+    let bench = Bench::new(1 << 20);
+    let base = bench.convert("base", &["-c"], "cluster_size=4096");
+    let top = bench.path("top");
+    let create = ["create", "-f", "qcow2", "-F", "qcow2", "-b", "base", &top];
+    run("qemu-img", &create, "");
+    let whole = std::fs::read(&base).unwrap();
+    // An L1 entry that is not aligned, and no table at all.
+    let l1 = u64::from_be_bytes(whole[40..48].try_into().unwrap()) as usize;
+    for (at, value) in [(l1 + 6, 0x02), (l1 + 3, 0x7f)] {
+        let mut bytes = whole.clone();
+        bytes[at] = value;
+        std::fs::write(&base, bytes).unwrap();
+        let error = read_all(&open(&top).unwrap()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Corrupt);
+        assert_eq!(
+            error.place().path.as_deref(),
+            Some(Path::new(&base)),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn ref_an_image_that_lies_on_itself_is_refused() {
     if !need("qemu-img") {
         return;

@@ -22,6 +22,10 @@ const MAX_FIRST_CLUSTER: u64 = 65_536;
 /// How large the first level of the table may be, in bytes: QEMU's own limit (`QCOW_MAX_L1_SIZE`).
 pub(super) const MAX_L1_LEN: usize = 32 << 20;
 
+/// How long a disk may be, in bytes: 64 TiB. Beyond it is an error. The tables can make a small file stand for a disk of 2^61 bytes,
+/// and looking for data in that takes hours.
+const MAX_DISK_LEN: u64 = 1 << 46;
+
 const WHAT: &str = "the qcow2 header";
 
 /// What an image says of the file under it.
@@ -156,9 +160,12 @@ impl Header {
 
     /// Holds that the L1 table of `entries` entries covers the disk.
     fn size_l1(&mut self, entries: u32) -> Result<()> {
-        if i64::try_from(self.size).is_err() {
-            let message = format!("a disk of {} bytes", self.size);
-            return Err(Error::corrupt(WHAT, message).at(24));
+        if self.size > MAX_DISK_LEN {
+            let message = format!(
+                "a disk of {} bytes, at most {MAX_DISK_LEN} are read",
+                self.size
+            );
+            return Err(Error::limit(WHAT, message).at(24));
         }
         self.l1_entries = self.size.div_ceil(1 << self.l2_coverage_bits());
         let needed = self.l1_entries;

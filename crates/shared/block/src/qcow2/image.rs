@@ -1,6 +1,7 @@
 //! An image and what lies under it, as a source of bytes.
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::BackingFile;
@@ -26,6 +27,7 @@ pub struct Image {
     codec: Codec,
     clusters: Cache<Arc<[u8]>>,
     backing: Option<Backing>,
+    path: Option<PathBuf>,
 }
 
 /// What lies under an image.
@@ -51,6 +53,7 @@ impl Image {
             map: Map::open(source.clone(), header)?,
             source,
             backing: None,
+            path: None,
         })
     }
 
@@ -74,6 +77,21 @@ impl Image {
         self
     }
 
+    /// The image with the path that its errors name.
+    #[must_use]
+    pub fn named(mut self, path: impl AsRef<Path>) -> Self {
+        self.path = Some(path.as_ref().to_path_buf());
+        self
+    }
+
+    /// The same error with the image's path.
+    fn name(&self, error: Error) -> Error {
+        match &self.path {
+            Some(path) => error.in_file(path),
+            None => error,
+        }
+    }
+
     /// The size of a cluster in bytes, a power of two.
     #[must_use]
     pub fn cluster_len(&self) -> u64 {
@@ -85,7 +103,8 @@ impl Image {
         let mut rest = buf;
         let mut position = offset;
         while !rest.is_empty() {
-            let run = self.map.run(position, ReadAt::len(&*rest))?;
+            let run = self.map.run(position, ReadAt::len(&*rest));
+            let run = run.map_err(|error| self.name(error))?;
             let len = usize::try_from(run.len)
                 .unwrap_or(usize::MAX)
                 .min(rest.len());
@@ -145,7 +164,7 @@ impl Image {
         let compressed = read_vec(&self.source, host, len, 4 << 20, WHAT)?;
         self.codec
             .decompress(&compressed, cluster)
-            .map_err(|reason| Error::corrupt(WHAT, reason).at(host))
+            .map_err(|reason| self.name(Error::corrupt(WHAT, reason).at(host)))
     }
 
     /// The first range of data from `offset` on, as far as it begins before `limit`.
@@ -154,7 +173,8 @@ impl Image {
         let mut found: Option<Range<u64>> = None;
         let mut position = offset;
         while position < limit {
-            let run = self.map.run(position, limit.saturating_sub(position))?;
+            let run = self.map.run(position, limit.saturating_sub(position));
+            let run = run.map_err(|error| self.name(error))?;
             let end = position.saturating_add(run.len);
             let data = self.data_in(run, position)?;
             match (&mut found, data) {
@@ -212,7 +232,8 @@ impl ReadAt for Image {
             offset,
             buf.len(),
             "reading the disk image",
-        )?;
+        )
+        .map_err(|error| self.name(error))?;
         self.read(buf, offset)
     }
 
