@@ -374,6 +374,29 @@ fn ref_we_read_a_gpt_as_util_linux_does() {
 }
 
 #[test]
+fn ref_file_systems_on_a_whole_disk_are_no_table() {
+    if !need("mkfs.fat") || !need("mke2fs") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_disk(&folder.path().join("disk"), 40 << 20);
+    // Some have a table in their boot sector, of one partition that is themselves.
+    for table in ["--mbr=no", "--mbr=yes"] {
+        for (bits, sectors) in [("12", "32"), ("16", "4"), ("32", "1")] {
+            run(
+                "mkfs.fat",
+                &["-s", sectors, "-I", table, "-F", bits, &path],
+                "",
+            );
+            let disk = DiskFile::open(&path).unwrap();
+            assert_eq!(Table::read(&disk).unwrap(), None, "FAT{bits} {table}");
+        }
+    }
+    run("mke2fs", &["-q", "-F", "-t", "ext4", &path], "");
+    assert_eq!(Table::read(&DiskFile::open(&path).unwrap()).unwrap(), None);
+}
+
+#[test]
 fn ref_a_gpt_that_counts_sectors_of_4096_bytes_is_found() {
     if !need("fdisk") {
         return;
