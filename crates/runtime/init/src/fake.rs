@@ -151,6 +151,18 @@ impl Bytes for Held {
     }
 }
 
+/// A file that takes no bytes.
+struct Full(Errno);
+
+impl io::Write for Full {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(self.0.into())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl System for Fake {
     fn clock(&self) -> Duration {
         self.now
@@ -212,6 +224,13 @@ impl System for Fake {
         }
         let bytes = self.files.get(path).ok_or(io::ErrorKind::NotFound)?;
         Ok(Box::new(Held(bytes.clone())))
+    }
+    fn create(&mut self, path: &str) -> io::Result<Box<dyn io::Write>> {
+        self.act(format!("create {path}"))?;
+        if let Some(error) = self.refusals.get(&format!("fill {path}")) {
+            return Ok(Box::new(Full(*error)));
+        }
+        Ok(Box::new(io::sink()))
     }
     fn copy(&mut self, from: &str, to: &str) -> io::Result<()> {
         self.act(format!("copy {from} {to}"))?;

@@ -81,6 +81,8 @@ pub(crate) trait System {
     fn link(&mut self, target: &str, path: &str) -> io::Result<()>;
     /// Opens a device or a file for reading.
     fn open(&self, path: &str) -> io::Result<Box<dyn Bytes>>;
+    /// Makes an empty file to be written.
+    fn create(&mut self, path: &str) -> io::Result<Box<dyn io::Write>>;
     /// Copies a file's bytes and mode.
     fn copy(&mut self, from: &str, to: &str) -> io::Result<()>;
     /// Gives the folder `to` the mode, owner and extended attributes of the folder `from`.

@@ -5,6 +5,7 @@
 
 mod btrfs;
 mod erofs;
+mod exfat;
 mod ext;
 mod fat;
 mod field;
@@ -50,12 +51,13 @@ type Probe = fn(&dyn Bytes) -> io::Result<Option<Identity>>;
 /// The file system of a device; `None` where it is none that we know.
 pub(crate) fn probe(device: &dyn Bytes) -> io::Result<Option<Identity>> {
     let device = &Head::read(device);
-    const PROBES: [Probe; 7] = [
+    const PROBES: [Probe; 8] = [
         ext::probe,
         xfs::probe,
         btrfs::probe,
         squashfs::probe,
         erofs::probe,
+        exfat::probe,
         iso9660::probe,
         fat::probe,
     ];

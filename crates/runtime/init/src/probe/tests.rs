@@ -171,8 +171,85 @@ fn ref_the_other_file_systems_are_known() {
         "squashfs",
     );
     agrees_with_blkid(&["mkfs.erofs"], "mkfs.erofs image tree", "erofs");
-    agrees_with_blkid(&["mkfs.xfs"], "mkfs.xfs -q -L xlabel image", "xfs");
-    agrees_with_blkid(&["mkfs.btrfs"], "mkfs.btrfs -q -L blabel image", "btrfs");
+}
+
+/// Bytes with a structure at each offset.
+fn with(len: usize, fields: &[(usize, &[u8])]) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    for (at, field) in fields {
+        bytes[*at..*at + field.len()].copy_from_slice(field);
+    }
+    bytes
+}
+
+const UUID: &[u8] = b"\x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xef";
+
+/// An exFAT file system whose root directory is its cluster 3, of 1024 bytes from sector 8 on.
+fn exfat() -> Vec<u8> {
+    with(
+        8192,
+        &[
+            (3, b"EXFAT   "),
+            (88, &8_u32.to_le_bytes()),
+            (96, &3_u32.to_le_bytes()),
+            (100, &0x1234_abcd_u32.to_le_bytes()),
+            (108, &[9, 1]),
+            (510, &[0x55, 0xaa]),
+            (4096 + 1024, &[0x81]),
+            (4096 + 1024 + 32, b"\x83\x04S\0t\0i\0c\0k\0"),
+        ],
+    )
+}
+
+#[test]
+fn file_systems_are_known_by_their_superblocks() {
+    let uuid = "01234567-89ab-cdef-0123-456789abcdef";
+    for (bytes, kind, labels, uuid) in [
+        (
+            with(512, &[(0, b"XFSB"), (32, UUID), (108, b"xlabel")]),
+            "xfs",
+            &["xlabel"][..],
+            uuid,
+        ),
+        (
+            with(
+                70_000,
+                &[
+                    (0x1_0040, b"_BHRfS_M"),
+                    (0x1_0020, UUID),
+                    (0x1_012b, b"b label"),
+                ],
+            ),
+            "btrfs",
+            &["b label"],
+            uuid,
+        ),
+        (
+            with(
+                4096,
+                &[
+                    (1024, &[0xe2, 0xe1, 0xf5, 0xe0]),
+                    (1024 + 48, UUID),
+                    (1024 + 64, b"sixteencharacter"),
+                ],
+            ),
+            "erofs",
+            &["sixteencharacter"],
+            uuid,
+        ),
+        (
+            with(4096, &[(1080, &[0x53, 0xef]), (1024 + 0x78, b"e")]),
+            "ext4",
+            &["e"],
+            "",
+        ),
+        (with(96, &[(0, b"hsqs")]), "squashfs", &[], ""),
+        (exfat(), "exfat", &["Stic"], "1234-ABCD"),
+    ] {
+        let found = of(&bytes).unwrap();
+        assert_eq!((found.kind, found.uuid.as_str()), (kind, uuid));
+        assert_eq!(found.labels, labels);
+    }
 }
 
 #[test]
@@ -311,12 +388,12 @@ fn damaged_and_cut_off_media_give_an_answer() {
     fat[22] = 1;
     fat[510..512].copy_from_slice(&[0x55, 0xaa]);
     assert_eq!(of(&fat).unwrap().kind, "vfat");
-    for medium in [iso(), fat] {
+    for medium in [iso(), fat, exfat()] {
         let structures = (0..512)
             .chain(32768..32768 + 2048)
             .filter(|at| *at < medium.len());
         for at in structures {
-            for value in [0, 0x7f, 0xff, medium[at] ^ 1] {
+            for value in [0, 0x3f, 0x7f, 0xff, medium[at] ^ 1] {
                 let mut damaged = medium.clone();
                 damaged[at] = value;
                 let _ = probe(&Held(damaged));

@@ -1,6 +1,6 @@
 //! The medium and the root file system image on it become a read-only root at [`media::LOWER`].
 
-use std::io;
+use std::io::{self, Write as _};
 
 use contract::failure::{
     COPY_TO_RAM, Failure, MEDIUM_MOUNT, NO_ROOT_IMAGE, NOT_A_ROOT, NOT_ENOUGH_MEMORY,
@@ -10,11 +10,14 @@ use contract::media;
 use contract::request::Request;
 
 use super::find::Medium;
+use super::progress::Progress;
 use super::{Boot, OrStop as _};
 use crate::probe;
 use crate::system::{Kind, Mount, MountFlags};
 
 const MIB: u64 = 1 << 20;
+/// How much is copied at once, in bytes.
+const COPIED: usize = 1 << 20;
 /// The longest `/proc/meminfo` that is read, in bytes.
 const MEMINFO: usize = 64 * 1024;
 
@@ -115,7 +118,6 @@ fn image_kind(boot: &Boot<'_>, path: &str) -> Result<&'static str, Failure> {
 fn copy_to_ram(boot: &mut Boot<'_>, request: &Request, image: &str) -> Result<(), Failure> {
     let file = boot.system.open(image).or_stop(COPY_TO_RAM, image)?;
     let len = file.len();
-    drop(file);
     let needed = len.saturating_add(request.min_memory_mib.saturating_mul(MIB));
     let available = available_memory(boot);
     if available.is_some_and(|available| available < needed) {
@@ -134,9 +136,25 @@ fn copy_to_ram(boot: &mut Boot<'_>, request: &Request, image: &str) -> Result<()
     boot.system
         .remount(media::RUN_INITRAMFS, flags, &data)
         .or_stop(COPY_TO_RAM, media::RUN_INITRAMFS)?;
-    boot.system
-        .copy(image, media::RAM_IMAGE)
-        .or_stop(COPY_TO_RAM, &format!("copying {image}"))
+    let mut target = boot
+        .system
+        .create(media::RAM_IMAGE)
+        .or_stop(COPY_TO_RAM, media::RAM_IMAGE)?;
+    let mut buffer = vec![0; COPIED];
+    let mut progress = Progress::new("copying to memory", len);
+    while progress.done < len {
+        progress.show(boot.system);
+        let rest = usize::try_from(len.saturating_sub(progress.done)).unwrap_or(COPIED);
+        let piece = buffer.get_mut(..rest.min(COPIED)).unwrap_or_default();
+        file.read_at(piece, progress.done)
+            .or_stop(COPY_TO_RAM, &format!("reading {image}"))?;
+        target
+            .write_all(piece)
+            .or_stop(COPY_TO_RAM, &format!("writing {}", media::RAM_IMAGE))?;
+        progress.add(piece.len());
+    }
+    progress.show(boot.system);
+    Ok(())
 }
 
 /// The medium is not needed any more. Where it stays in use nothing is lost but that it cannot be taken out.

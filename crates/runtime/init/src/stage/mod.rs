@@ -16,6 +16,7 @@ use crate::system::{Level, System};
 pub(crate) mod base;
 pub(crate) mod find;
 pub(crate) mod overlay;
+mod progress;
 pub(crate) mod start;
 pub(crate) mod switch;
 pub(crate) mod verify;

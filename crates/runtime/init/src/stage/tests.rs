@@ -304,12 +304,31 @@ fn a_copy_in_memory_releases_the_medium() {
         next(),
         format!("remount /run/initramfs mode=755,size={size}")
     );
-    assert_eq!(
-        next(),
-        "copy /run/initramfs/live/liveos/rootfs.img /run/initramfs/squashed.img"
-    );
+    assert_eq!(next(), "create /run/initramfs/squashed.img");
     assert_eq!(next(), "unmount /run/initramfs/live");
     assert_eq!(fake.done_of("loop"), ["/run/initramfs/squashed.img"]);
+}
+
+#[test]
+fn a_copy_that_cannot_be_made_says_whose_fault_it_is() {
+    for (operation, cause) in [
+        (
+            "create /run/initramfs/squashed.img",
+            "/run/initramfs/squashed.img: ",
+        ),
+        (
+            "fill /run/initramfs/squashed.img",
+            "writing /run/initramfs/squashed.img: No space",
+        ),
+    ] {
+        let mut fake = machine("rd.live.ram");
+        fake.appears(1, "sr0", iso("CDROM"))
+            .refuse(operation, Errno::NOSPC);
+        let (failure, ..) = run(&mut fake);
+        assert_eq!(failure.code.code, "L0406");
+        assert!(failure.cause.starts_with(cause), "{}", failure.cause);
+        assert!(fake.done_of("unmount").is_empty());
+    }
 }
 
 #[test]
@@ -325,7 +344,7 @@ fn a_copy_that_does_not_fit_is_refused_with_figures() {
         "{}",
         failure.cause
     );
-    assert!(fake.done_of("copy").is_empty());
+    assert!(fake.done_of("create").is_empty());
 }
 
 #[test]

@@ -11,6 +11,7 @@ use contract::media;
 use contract::request::Request;
 
 use super::find::{Medium, disk_of, node};
+use super::progress::Progress;
 use super::{Boot, OrStop as _, base};
 use crate::probe;
 use crate::system::Bytes;
@@ -77,17 +78,9 @@ fn compare(
     }
     let largest = usize::try_from(table.chunk.min(table.covered)).unwrap_or_default();
     let mut buffer = vec![0; largest];
-    let mut shown = u64::MAX;
+    let mut progress = Progress::new("checking the medium", table.covered);
     for (offset, len, digest) in table.chunks() {
-        let percent = offset
-            .saturating_mul(100)
-            .checked_div(table.covered)
-            .unwrap_or(100);
-        if percent != shown {
-            shown = percent;
-            boot.system
-                .console(&format!("\rchecking the medium: {percent:3} %"));
-        }
+        progress.show(boot.system);
         let len = usize::try_from(len).unwrap_or(largest);
         let Some(chunk) = buffer.get_mut(..len) else {
             continue;
@@ -102,6 +95,7 @@ fn compare(
             let cause = format!("{path}: {len} bytes at byte {offset} are not what was written");
             return Err(Failure::new(MEDIUM_DAMAGED, cause));
         }
+        progress.add(len);
     }
     boot.system.console("\rchecking the medium: 100 %\n");
     Ok(())

@@ -81,6 +81,10 @@ impl System for Machine {
         files::open(path)
     }
 
+    fn create(&mut self, path: &str) -> io::Result<Box<dyn io::Write>> {
+        Ok(Box::new(File::create(path)?))
+    }
+
     fn copy(&mut self, from: &str, to: &str) -> io::Result<()> {
         files::copy(from, to)
     }

@@ -85,3 +85,29 @@ fn timeout(wait: Wait) -> Option<Timespec> {
         Wait::Forever => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn nothing_comes_where_nothing_is_listened_to() {
+        for wait in [Wait::No, Wait::For(Duration::from_millis(1))] {
+            assert_eq!(next(None, wait).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_not_there_is_not_waited_for_beyond_the_time() {
+        let Ok(socket) = listen() else {
+            eprintln!("SKIPPED: needs netlink");
+            return;
+        };
+        // Devices of this machine may really say something: that is an answer too.
+        for wait in [Wait::No, Wait::For(Duration::from_millis(1))] {
+            let message = next(Some(&socket), wait).unwrap();
+            assert!(message.is_none_or(|message| message.contains(&b'@')));
+        }
+    }
+}
