@@ -607,3 +607,54 @@ fn an_environment_block_takes_no_other_files_place() {
         assert!(!text(&config).contains("load_env"), "{path}");
     }
 }
+
+#[test]
+fn each_kernel_that_is_loaded_gets_its_initramfs() {
+    // Ubuntu's cloud images first try without one.
+    let source = "menuentry 'Ubuntu' {\n\tif [ \"${initrdfail}\" = 1 ]; then\n\t  linux /vmlinuz-6.1 root=PARTUUID=1 ro\n\t  initrd /initrd.img-6.1\n\
+        \telse\n\t  linux /vmlinuz-6.1 root=PARTUUID=1 ro panic=-1\n\tfi\n\tinitrdfail\n}\n";
+    let config = Image::with(source).configure(&boot(&["6.1"]));
+    let text = text(&config);
+    assert!(text.contains("panic=-1 root=live:CDLABEL=CDROM rd.live.image rd.live.dir=liveos rd.live.squashimg=rootfs.img rd.live.overlay.overlayfs=1\n\tinitrd /boot/initramfs-6.1.img\n"), "{text}");
+    assert_eq!(commands(&text, "initrd").len(), 3);
+}
+
+#[test]
+fn who_may_start_an_entry_may_check_the_media() {
+    let source = |option: &str| {
+        format!("set superusers=root\nmenuentry a {option} {{\nlinux /vmlinuz-6.1\ninitrd /i\n}}\n")
+    };
+    for (option, open) in [("--unrestricted", true), ("--users root", false)] {
+        let config = Image::with(&source(option)).configure(&boot(&["6.1", "6.0"]));
+        let entries = commands(&text(&config), "menuentry");
+        assert_eq!(entries.len(), 3);
+        for entry in entries {
+            assert_eq!(
+                entry.contains(&"--unrestricted".to_owned()),
+                open,
+                "{entry:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_too_large_is_no_environment_block() {
+    let file = |path: &str| -> Result<Option<Vec<u8>>> {
+        if path == "/boot/large" {
+            Err(block::Error::limit("a file", "too large"))
+        } else {
+            Ok(None)
+        }
+    };
+    let source = b"load_env -f /boot/large\nmenuentry a {\nlinux /vmlinuz-6.1\ninitrd /i\n}\n";
+    let image = ImageConfig {
+        grub_config: Some(source),
+        bls_entries: &[],
+        file: &file,
+    };
+    assert_eq!(
+        configure(&image, &boot(&["6.1"])).unwrap().origin,
+        Origin::Edited
+    );
+}

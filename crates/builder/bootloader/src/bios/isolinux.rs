@@ -10,7 +10,7 @@ use block::{Error, Result};
 
 use super::files::{FILE_LIMIT, Files};
 use crate::cmdline;
-use crate::live::{LiveBoot, LiveEntry};
+use crate::live::{LiveBoot, LiveEntry, default_entry};
 
 /// isolinux's folder on the media, which is one of those where it looks for its files.
 const FOLDER: &str = "/isolinux";
@@ -86,12 +86,9 @@ fn is_version_6(program: &[u8]) -> bool {
 
 /// The menu.
 fn config(boot: &LiveBoot, entries: &[LiveEntry]) -> String {
-    let default = entries
-        .iter()
-        .position(|entry| !entry.is_recovery())
-        .unwrap_or(0);
+    let default = default_entry(boot, entries);
     let mut text = String::new();
-    if let Some(serial) = entries.get(default).and_then(serial) {
+    if let Some(serial) = default.and_then(serial) {
         text.push_str(&serial);
     }
     // In tenths of a second; 0 would wait without end.
@@ -105,7 +102,7 @@ fn config(boot: &LiveBoot, entries: &[LiveEntry]) -> String {
         label(&boot.title)
     );
     for (at, entry) in entries.iter().enumerate() {
-        let chosen = if at == default {
+        let chosen = if default.is_some_and(|default| std::ptr::eq(default, entry)) {
             "  MENU DEFAULT\n"
         } else {
             ""

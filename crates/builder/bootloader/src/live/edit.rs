@@ -17,6 +17,10 @@ const PATH_LIMIT: usize = 8;
 /// The most words of conditions in one menu entry that are looked at; real ones have under 50. Further ones stay as they are.
 const TESTED_LIMIT: usize = 200;
 
+/// What stands in the place of a command that is taken out. An assignment needs no module; `true` is a command that signed GRUBs of
+/// several distributions lack.
+const NOTHING: &str = "set liveos_edited=1";
+
 /// An edited configuration.
 pub(super) struct Edited {
     pub(super) text: Vec<u8>,
@@ -172,7 +176,7 @@ impl<'a> Editor<'a> {
         self.removed.get_mut(whole).unwrap_or_default().fill(true);
     }
 
-    /// Takes a command out. Where it is not alone on its lines `true` takes its place: an empty block is a fault in GRUB's language.
+    /// Takes a command out. Where it is not alone on its lines [`NOTHING`] takes its place: an empty block is a fault in GRUB's language.
     fn neutralise(&mut self, visit: &Visit<'_>) {
         let span = visit.command.span.clone();
         let source = self.script.source();
@@ -187,7 +191,7 @@ impl<'a> Editor<'a> {
         if alone && visit.within.is_empty() && !visit.nested {
             self.edits.replace(span, "");
         } else {
-            self.edits.replace(span, "true");
+            self.edits.replace(span, NOTHING);
         }
     }
 
@@ -249,10 +253,14 @@ impl<'a> Editor<'a> {
         self.replace_name(visit.command, linux);
         self.replace_path(visit, &visit.command.words[1..2], &entry.kernel.image);
         self.linux_arguments(visit.command);
+        // Up to the next `linux`: a configuration may first try without an initramfs, which live media cannot do.
         let has_initrd = menu_entry.is_none_or(|menu_entry| {
-            self.inside(menu_entry)
-                .iter()
-                .any(|inner| role(inner.command) == Role::Initrd)
+            let mut later = self.inside(menu_entry).iter().filter_map(|inner| {
+                let role = role(inner.command);
+                let later = inner.command.span.start > visit.command.span.start;
+                (later && matches!(role, Role::Linux | Role::Initrd)).then_some(role)
+            });
+            later.next() == Some(Role::Initrd)
         });
         if !has_initrd {
             let (_, initrd) = self.commands.words();

@@ -28,6 +28,8 @@ pub struct LiveEntry {
     pub checks_media: bool,
     /// What `default` has to be in `grub.cfg` so that this entry is chosen; `None` where nothing can choose it.
     pub(super) key: Option<String>,
+    /// Whether it wants a password where the configuration has one.
+    pub(super) restricted: bool,
 }
 
 impl LiveEntry {
@@ -136,7 +138,14 @@ pub(super) fn of_command(
         arguments: image_arguments(visit.command, variables),
         checks_media: false,
         key: None,
+        restricted: !menu_entry.is_some_and(|entry| is_unrestricted(entry)),
     })
+}
+
+/// Whether everybody may start a menu entry.
+fn is_unrestricted(entry: &Command) -> bool {
+    let mut words = entry.arguments().iter();
+    words.any(|word| word.literal() == Some("--unrestricted"))
 }
 
 /// The entry of a Boot Loader Specification entry, if it boots a kernel of the media.
@@ -160,6 +169,10 @@ pub(super) fn of_bls(bls: &BlsEntry, variables: &Variables, boot: &LiveBoot) -> 
         arguments: kept(&options),
         checks_media: false,
         key: Some(format!("liveos-{}", bls.id())),
+        // As `blscfg` has it: without users everybody may start it.
+        restricted: bls
+            .value("grub_users")
+            .is_some_and(|users| !variables.expand_text(users).trim().is_empty()),
     })
 }
 

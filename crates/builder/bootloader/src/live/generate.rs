@@ -73,6 +73,7 @@ impl Closing<'_> {
                 arguments: self.fallback.to_vec(),
                 checks_media: false,
                 key: Some(format!("liveos-{}", kernel.version)),
+                restricted: entries.first().is_some_and(|entry| entry.restricted),
             };
             text.extend_from_slice(menu_entry(&entry, boot, self.commands).as_bytes());
             entries.push(entry);
@@ -101,7 +102,10 @@ impl Closing<'_> {
 }
 
 /// The first entry of the newest kernel that can be chosen and is no recovery entry, or what comes nearest.
-fn default_entry<'a>(boot: &LiveBoot, entries: &'a [LiveEntry]) -> Option<&'a LiveEntry> {
+pub(crate) fn default_entry<'a>(
+    boot: &LiveBoot,
+    entries: &'a [LiveEntry],
+) -> Option<&'a LiveEntry> {
     let newest = boot.kernels.first();
     let usual = || entries.iter().filter(|entry| !entry.is_recovery());
     usual()
@@ -134,8 +138,13 @@ pub(super) fn menu_entry(entry: &LiveEntry, boot: &LiveBoot, commands: Commands)
         .map(|key| format!(" --id {}", quote(key)))
         .unwrap_or_default();
     let arguments = arguments.join(" ");
+    let open = if entry.restricted {
+        ""
+    } else {
+        " --unrestricted"
+    };
     format!(
-        "menuentry {}{id} {{\n\t{}\n\techo {}\n\t{linux} {} {arguments}\n\t{initrd} {}\n}}\n",
+        "menuentry {}{id}{open} {{\n\t{}\n\techo {}\n\t{linux} {} {arguments}\n\t{initrd} {}\n}}\n",
         quote(&one_line(&entry.title)),
         search(&boot.volume_id, "root"),
         quote(&format!("Loading Linux {} ...", entry.kernel.version)),
@@ -159,7 +168,7 @@ pub(super) fn generate(
     let mut text = "# The boot menu of live media, made by liveos.\n".to_owned();
     text.push_str(&console(script));
     text.push_str(&search(&boot.volume_id, "root"));
-    text.push_str("\ninsmod all_video\ninsmod gzio\nset gfxpayload=keep\n");
+    text.push_str("\ninsmod all_video\nset gfxpayload=keep\n");
     let mut entries = Vec::new();
     for (at, known) in known.into_iter().enumerate() {
         let key = known

@@ -24,6 +24,7 @@ use block::Result;
 
 pub use arguments::{is_managed, live_arguments};
 pub use entry::LiveEntry;
+pub(crate) use generate::default_entry;
 pub use generate::redirector_paths;
 pub use kernels::LiveKernel;
 

@@ -246,6 +246,17 @@ fn environment_path(command: &Command, variables: &Variables) -> String {
     }
 }
 
+/// The file at `path`; one that is too large to be read is no environment block.
+fn small_file(
+    path: &str,
+    file: &dyn Fn(&str) -> Result<Option<Vec<u8>>>,
+) -> Result<Option<Vec<u8>>> {
+    match file(path) {
+        Err(error) if error.kind() == block::Kind::Limit => Ok(None),
+        answer => answer,
+    }
+}
+
 /// Whether an environment block may be at this path on the media: the script chooses it, and it must not take the place of anything else.
 fn is_block_path(path: &str) -> bool {
     let Some(inner) = path.strip_prefix('/') else {
@@ -271,9 +282,9 @@ fn read_block(
     if !is_block_path(path) {
         return Ok(None);
     }
-    let bytes = match file(path)? {
+    let bytes = match small_file(path, file)? {
         Some(bytes) => Some(bytes),
-        None => file(&format!("/boot{path}"))?,
+        None => small_file(&format!("/boot{path}"), file)?,
     };
     let block = bytes.and_then(|bytes| EnvironmentBlock::parse(&bytes).ok());
     Ok(block.map(|mut block| {
