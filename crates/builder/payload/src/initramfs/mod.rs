@@ -25,7 +25,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use block::{Content, Error, Result};
+use block::{Content, Error, ReadAt as _, Result};
 use contract::media;
 use contract::module_index::normalise;
 use formats::cpio;
@@ -38,6 +38,10 @@ use modules::Modules;
 
 pub use compression::Compression;
 pub use requirements::{RootImage, SquashfsCompressor};
+
+/// How many bytes the files of an initramfs may have in all. It is put together in memory, and a machine unpacks it into memory; more
+/// is refused.
+const MAX_FILES: u64 = 1 << 30;
 
 /// What goes into an initramfs besides what the tree says.
 #[derive(Clone, Debug)]
@@ -154,6 +158,7 @@ pub fn build(
 
     let mut bytes = microcode(tree, options.time)?;
     let microcode_len = length(&bytes);
+    root.check_size()?;
     let mut archive = Vec::new();
     let cpio_options = cpio::WriteOptions::default();
     let unpacked_len = cpio::write(&root.tree, &cpio_options, &mut archive)?.len;
@@ -253,6 +258,20 @@ impl Root {
 
     fn put_file(&mut self, path: &str, permissions: u16, content: Content) -> Result<()> {
         self.put_node(path, permissions, Node::File(content))
+    }
+
+    /// Holds that the files fit into memory.
+    fn check_size(&self) -> Result<()> {
+        let sizes = self.tree.walk().map(|entry| match &entry.inode.node {
+            Node::File(content) => content.len(),
+            _ => 0,
+        });
+        let total = sizes.fold(0, u64::saturating_add);
+        if total <= MAX_FILES {
+            return Ok(());
+        }
+        let message = format!("its files have {total} bytes, and at most {MAX_FILES} are taken");
+        Err(Error::limit("putting the initramfs together", message))
     }
 
     /// Everything that every initramfs has: the program, the folders that it mounts on, a console, and what says what it is.

@@ -13,6 +13,10 @@ use super::modinfo::ModInfo;
 /// The largest of `modules.dep` and `modules.alias`: the largest real ones have 2 MiB. Larger ones are an error with their path.
 const MAX_LIST: usize = 32 << 20;
 
+/// How many bytes of modules are held in memory, in all. A distribution's modules that are looked at here have 70 MiB, and with
+/// debugging symbols ten times that; more is refused.
+const MAX_HELD: usize = 1 << 30;
+
 /// The modules folder.
 pub(crate) struct Modules<'a> {
     tree: &'a Tree<Content>,
@@ -28,6 +32,8 @@ pub(crate) struct Modules<'a> {
     /// Names that are no patterns, as `fs-ext4` and `crypto-crc32c`, with the modules that offer them, normalised.
     named_aliases: Option<BTreeMap<String, Vec<String>>>,
     loaded: BTreeMap<String, Loaded>,
+    /// How many bytes of modules may still be held.
+    left: usize,
 }
 
 /// A module that was read.
@@ -51,6 +57,7 @@ impl<'a> Modules<'a> {
             dependencies: BTreeMap::new(),
             named_aliases: None,
             loaded: BTreeMap::new(),
+            left: MAX_HELD,
         };
         modules.walk();
         modules.read_dependencies()?;
@@ -68,6 +75,7 @@ impl<'a> Modules<'a> {
             dependencies: BTreeMap::new(),
             named_aliases: Some(BTreeMap::new()),
             loaded: BTreeMap::new(),
+            left: MAX_HELD,
         }
     }
 
@@ -179,6 +187,10 @@ impl<'a> Modules<'a> {
         };
         let full = format!("{}/{path}", self.folder);
         let bytes = codec::unpack(content, &full)?;
+        self.left = self.left.checked_sub(bytes.len()).ok_or_else(|| {
+            let message = format!("with it the modules have more than {} MiB", MAX_HELD >> 20);
+            Error::limit("reading the kernel's modules", message).in_file(&full)
+        })?;
         let Some(info) = ModInfo::read(&bytes) else {
             return Err(Error::corrupt("kernel module", "it has no .modinfo").in_file(full));
         };
@@ -250,5 +262,26 @@ impl<'a> Modules<'a> {
             }
         }
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tree::{Inode, Metadata};
+
+    #[test]
+    fn modules_that_do_not_fit_into_memory_are_refused() {
+        let mut tree = Tree::new(Metadata::default());
+        let file = Node::File(Content::from_bytes(*b"\x7fELF, as far as it goes"));
+        let path = TreePath::parse("/modules/kernel/a.ko").unwrap();
+        tree.put(&path, Inode::new(Metadata::default(), file))
+            .unwrap();
+        let folder = TreePath::parse("/modules").unwrap();
+        let mut modules = Modules::open(&tree, &folder).unwrap();
+        assert_eq!(modules.load("a").unwrap_err().kind(), block::Kind::Corrupt);
+        modules.left = 10;
+        assert_eq!(modules.load("a").unwrap_err().kind(), block::Kind::Limit);
+        assert!(modules.load("b").unwrap().is_none());
     }
 }

@@ -326,6 +326,30 @@ fn a_damaged_module_is_an_error_with_its_path() {
 }
 
 #[test]
+fn sizes_beyond_every_real_one_are_refused() {
+    let hole = |len| Node::File(Content::new([block::Piece::Hole { len }]).unwrap());
+    let mut system = System::new();
+    let path = format!("/lib/modules/{VERSION}/kernel/drivers/ata/ahci.ko");
+    let parsed = TreePath::parse(&path).unwrap();
+    system
+        .0
+        .put(&parsed, Inode::new(Metadata::default(), hole(1 << 40)))
+        .unwrap();
+    let error = system.try_build(&options()).unwrap_err();
+    assert_eq!(error.kind(), Kind::Limit);
+    assert_eq!(
+        error.place().path.as_deref(),
+        Some(std::path::Path::new(&path))
+    );
+
+    let mut options = options();
+    let path = TreePath::parse("/large").unwrap();
+    options.extra = vec![(path, Inode::new(Metadata::default(), hole(1 << 40)))];
+    let error = System::new().try_build(&options).unwrap_err();
+    assert_eq!(error.kind(), Kind::Limit);
+}
+
+#[test]
 fn modules_that_need_each_other_end() {
     let mut system = System::new();
     let folder = format!("/lib/modules/{VERSION}/kernel/drivers/ata");
