@@ -10,6 +10,10 @@ use iso9660_sample::{
     TIME, add_boot, contents, dump, metadata, noise, options, path, put, put_file, source, tree,
     write_bytes,
 };
+use proptest::collection::vec;
+use proptest::prelude::{
+    Just, ProptestConfig, Strategy, any, prop_assert_eq, prop_oneof, proptest,
+};
 use tree::{Node, Timestamp, Tree};
 
 #[test]
@@ -292,4 +296,69 @@ fn a_large_sparse_file_is_several_extents_and_costs_no_space() {
     large.read_exact_at(&mut end, len - 3).unwrap();
     assert_eq!(&end, b"end");
     assert_eq!(read.file("/after").unwrap().read_all(9).unwrap(), b"after");
+}
+
+/// A name of any bytes, sometimes long, sometimes like many others.
+fn any_name() -> impl Strategy<Value = Vec<u8>> {
+    let byte = prop_oneof![
+        Just(b'A'),
+        Just(b'a'),
+        Just(b'.'),
+        Just(b';'),
+        Just(b' '),
+        1..=255_u8
+    ];
+    let name = prop_oneof![vec(byte.clone(), 1..6), vec(byte, 100..=253)];
+    name.prop_map(|mut name| {
+        name.iter_mut()
+            .filter(|byte| **byte == b'/')
+            .for_each(|byte| *byte = b'x');
+        if matches!(name.as_slice(), b"." | b"..") {
+            name.push(b'x');
+        }
+        name
+    })
+}
+
+/// What a name leads to.
+fn any_node() -> impl Strategy<Value = Node<File>> {
+    let file = (0_usize..5000)
+        .prop_map(|len| Node::File(File::Content(Content::from_bytes(noise(len as u64, len)))));
+    let target = (any::<bool>(), vec(any_name(), 1..20)).prop_map(|(absolute, parts)| {
+        let start: &[u8] = if absolute { b"/" } else { b"" };
+        let mut target = [start, &parts.join(&b'/')].concat();
+        target.truncate(4000);
+        Node::Symlink(target.into())
+    });
+    let device = (0_u32..4096, 0_u32..1 << 20)
+        .prop_filter("Linux cannot tell it from another", |(major, minor)| {
+            *major > 0 || *minor < 256
+        })
+        .prop_map(|(major, minor)| Node::Block(tree::Device { major, minor }));
+    prop_oneof![file, target, device, Just(Node::Fifo), Just(Node::Socket)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_tree_comes_back_as_it_was(
+        nodes in vec((vec(any_name(), 1..5), 0..0o10000_u16, any::<[u32; 2]>(), 0..4_000_000_000_i64, any_node()), 0..40)
+    ) {
+        let mut tree = Tree::new(metadata(0o755));
+        for (parts, permissions, [uid, gid], seconds, node) in nodes {
+            let at = path(parts.join(&b'/'));
+            let inode = tree::Inode::new(
+                tree::Metadata { uid, gid, mtime: Timestamp::from_seconds(seconds), ..metadata(permissions) },
+                node,
+            );
+            // Where a file is in the way of a folder, there is one node less.
+            _ = tree.put(&at, inode);
+        }
+        let mut options = options();
+        add_boot(&mut tree, &mut options);
+        options.bios = None;
+        let read = read_tree(source(write_bytes(&tree, &options))).unwrap();
+        prop_assert_eq!(dump(&read), dump(&contents(&tree)));
+    }
 }

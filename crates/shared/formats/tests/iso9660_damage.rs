@@ -210,6 +210,38 @@ fn ways_to_store_a_file_that_are_not_read_are_named() {
 }
 
 #[test]
+fn folders_deeper_than_a_path_can_name_are_refused() {
+    let deep = |count: usize| {
+        let mut tree = Tree::new(metadata(0o755));
+        let mut at = tree.root();
+        for _ in 0..count {
+            let folder = tree::Inode::new(metadata(0o755), Node::empty_directory());
+            at = tree
+                .add(at, tree::Name::new(b"d").unwrap(), folder)
+                .unwrap();
+        }
+        read_tree(source(write_bytes(&tree, &options())))
+    };
+    assert!(deep(2048).is_ok());
+    assert_eq!(deep(2049).unwrap_err().kind(), Kind::Limit);
+}
+
+#[test]
+fn more_folders_than_path_tables_number_are_refused() {
+    let mut tree: Tree<File> = Tree::new(metadata(0o755));
+    for number in 0..65_535 {
+        let folder = tree::Inode::new(metadata(0o755), Node::empty_directory());
+        let name = tree::Name::new(format!("{number}").as_bytes()).unwrap();
+        tree.add(tree.root(), name, folder).unwrap();
+    }
+    let target = block::MemoryTarget::new();
+    let error = Image::begin(&tree, &options(), &target).unwrap_err();
+    assert_eq!(error.kind(), Kind::Limit);
+    tree.remove_path(&path("/0"));
+    write_bytes(&tree, &options());
+}
+
+#[test]
 fn a_target_that_fails_is_an_error_of_the_writer() {
     #[derive(Debug)]
     struct Full;
