@@ -205,3 +205,65 @@ fn ref_boot_sectors_of_another_length_are_refused() {
         );
     }
 }
+
+#[test]
+fn ref_a_module_list_names_no_file_elsewhere() {
+    if !need(FOLDER) {
+        return;
+    }
+    let options = CoreOptions {
+        prefix: "/boot/grub",
+        config: None,
+        modules: &["iso9660"],
+    };
+    for (list, kind) in [
+        ("iso9660: ../../etc/shadow\n".to_owned(), Kind::Corrupt),
+        ("iso9660: missing\n".to_owned(), Kind::NotFound),
+        ("iso9660: iso9660 iso9660\n".repeat(1000), Kind::NotFound),
+    ] {
+        let files = |name: &str| match name {
+            "moddep.lst" => Ok(Some(list.clone().into_bytes())),
+            "iso9660.mod" if kind == Kind::NotFound && list.len() > 1000 => Ok(None),
+            name => system_files(name),
+        };
+        let error = core_image(&files, &options).unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+    }
+    let no_module = |name: &str| match name {
+        "iso9660.mod" => Ok(Some(b"#!/bin/sh".to_vec())),
+        name => system_files(name),
+    };
+    assert_eq!(
+        core_image(&no_module, &options).unwrap_err().kind(),
+        Kind::Corrupt
+    );
+    let large = |name: &str| match name {
+        "iso9660.mod" => Ok(Some([&b"\x7fELF"[..], &vec![0; 5 << 20]].concat())),
+        name => system_files(name),
+    };
+    assert_eq!(
+        core_image(&large, &options).unwrap_err().kind(),
+        Kind::Limit
+    );
+}
+
+#[test]
+fn ref_more_than_a_bios_can_take_is_refused() {
+    if !need(FOLDER) {
+        return;
+    }
+    let noise: Vec<u8> = (0u32..1 << 20)
+        .map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[(n % 3) as usize + 1])
+        .collect();
+    let files = |name: &str| match name {
+        "iso9660.mod" => Ok(Some([&b"\x7fELF"[..], &noise].concat())),
+        name => system_files(name),
+    };
+    let options = CoreOptions {
+        prefix: "/boot/grub",
+        config: None,
+        modules: &["iso9660"],
+    };
+    let error = core_image(&files, &options).unwrap_err();
+    assert_eq!(error.kind(), Kind::Limit, "{error}");
+}

@@ -47,8 +47,8 @@ const UNCOMPRESSED_LEN: usize = 0x0c;
 const DECOMPRESSOR_LIMIT: usize = (LINK_ADDRESS - 0x8200) as usize;
 /// The most bytes of a core image without its boot sectors, as `grub-mkimage` has it: more does not fit under 640 KiB.
 const CORE_LIMIT: usize = 0x7_8000;
-/// The most bytes of kernel and modules before compression; those of GRUB 2.12 all together have under 6 MiB. More is refused.
-const PAYLOAD_LIMIT: usize = 16 << 20;
+/// The most bytes of kernel and modules before compression; those of GRUB 2.12 all together have under 4 MiB. More is refused.
+const PAYLOAD_LIMIT: usize = 8 << 20;
 
 /// Kinds of objects in the module list. Source: GRUB 2.06 `include/grub/kernel.h`.
 #[derive(Clone, Copy)]

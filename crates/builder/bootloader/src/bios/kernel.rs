@@ -11,6 +11,9 @@ pub(super) const LINK_ADDRESS: u64 = 0x9000;
 /// GRUB 2.12 has 32 KiB. More is refused.
 const FLAT_LIMIT: u64 = 0x9_0000;
 
+/// The most sections; GRUB 2.12 has 6. More are refused, because each can name the same bytes again.
+const SECTION_LIMIT: usize = 64;
+
 const WHAT: &str = "GRUB's kernel.img";
 
 /// The bytes of `elf` in memory, from its link address to the end of its initialised data.
@@ -34,8 +37,12 @@ pub(super) fn flatten(elf: &[u8]) -> Result<Vec<u8>> {
     if header.e_machine(endian) != EM_386 || header.e_type(endian) != ET_EXEC {
         return Err(Error::unsupported(WHAT, "not a linked program for i386"));
     }
+    let sections = header.sections(endian, elf).map_err(broken)?;
+    if sections.len() > SECTION_LIMIT {
+        return Err(Error::limit(WHAT, format!("over {SECTION_LIMIT} sections")));
+    }
     let mut flat = Vec::new();
-    for section in header.sections(endian, elf).map_err(broken)?.iter() {
+    for section in sections.iter() {
         let loaded =
             section.sh_flags(endian).contains(SHF_ALLOC) && section.sh_type(endian) != SHT_NOBITS;
         if !loaded || section.sh_size(endian) == 0 {
