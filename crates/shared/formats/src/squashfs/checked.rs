@@ -156,6 +156,11 @@ impl<'a> Checked<'a> {
         self.xattrs.index_of(id).unwrap_or(NO_XATTRS)
     }
 
+    /// The error with the path of the file that could not be stored.
+    pub(crate) fn told(&self, error: Error, id: InodeId) -> Error {
+        error.while_doing(format!("storing {}", self.path_of(id)))
+    }
+
     /// The first path that leads to `id`, for messages.
     pub(crate) fn path_of(&self, id: InodeId) -> TreePath {
         let mut entries = self.tree.walk();

@@ -327,7 +327,7 @@ impl<'a> Writer<'a> {
     /// The error with the path of the file that it is about.
     fn told(&self, error: Error, id: Option<InodeId>) -> Error {
         match id {
-            Some(id) => error.while_doing(format!("storing {}", self.checked.path_of(id))),
+            Some(id) => self.checked.told(error, id),
             None => error.while_doing("storing small files"),
         }
     }

@@ -36,11 +36,6 @@ impl<'a> Fields<'a> {
         Ok(u16::from_le_bytes(self.array()?))
     }
 
-    /// The next two bytes, signed.
-    pub(crate) fn i16(&mut self) -> Result<i16> {
-        Ok(i16::from_le_bytes(self.array()?))
-    }
-
     /// The next four bytes.
     pub(crate) fn u32(&mut self) -> Result<u32> {
         Ok(u32::from_le_bytes(self.array()?))

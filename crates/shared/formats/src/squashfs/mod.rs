@@ -9,6 +9,7 @@
 mod checked;
 mod codec;
 mod data;
+mod directory_reader;
 mod directory_writer;
 mod fields;
 mod file;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use block::{Content, Error, ReadAt, Result};
-use tree::{Inode, InodeId, Metadata, Name, Node, Timestamp, Tree, Xattrs};
+use tree::{Inode, InodeId, Metadata, Node, Timestamp, Tree, Xattrs};
 
+use super::directory_reader::{Listed, read_listing};
 use super::fields::{Fields, narrow, wide};
 use super::file::content_of;
-use super::format::{HEADER_ENTRIES, MAGIC, NO_TABLE, SUPERBLOCK_LEN};
+use super::format::{MAGIC, NO_TABLE, SUPERBLOCK_LEN};
 use super::image::Image;
 use super::inode_reader::{Body, FileBody, Parsed, read_inode};
 use super::metadata_reader::{Cursor, MetadataReader};
@@ -82,13 +83,6 @@ struct Folder {
     listing: u64,
     len: u32,
     depth: usize,
-}
-
-/// One name of a listing.
-struct Listed {
-    name: Name,
-    /// The inode's place: block distance in the upper 48 bits, offset in the lower 16.
-    reference: u64,
 }
 
 impl Reader<'_> {
@@ -235,45 +229,9 @@ impl Reader<'_> {
     }
 
     fn listing(&mut self, folder: &Folder) -> Result<Vec<Listed>> {
-        let what = "squashfs folder";
         let superblock = &self.image.superblock;
-        let mut cursor = Cursor::new(superblock.directory_table, superblock.used, folder.listing);
-        let mut rest = narrow(u64::from(folder.len));
-        let mut names = Vec::new();
-        let mut take = |metadata: &mut MetadataReader<'_>, len: usize| {
-            rest = rest.checked_sub(len).ok_or_else(|| {
-                Error::corrupt(what, "its listing ends within a name").at(cursor.block)
-            })?;
-            let bytes = metadata.read(&mut cursor, len, what)?;
-            Ok::<_, Error>((bytes, rest))
-        };
-        let mut left = folder.len;
-        while left > 0 {
-            let (header, _) = take(&mut self.metadata, 12)?;
-            let mut fields = Fields::new(&header, what);
-            let count = fields.u32()?;
-            let block = u64::from(fields.u32()?);
-            if narrow(u64::from(count)) >= HEADER_ENTRIES {
-                let message = format!("a header for {count} names and one more");
-                return Err(Error::corrupt(what, message));
-            }
-            for _ in 0..=count {
-                let (entry, _) = take(&mut self.metadata, 8)?;
-                let mut fields = Fields::new(&entry, what);
-                let offset = u64::from(fields.u16()?);
-                let (_, _, len) = (fields.i16()?, fields.u16()?, fields.u16()?);
-                let (name, rest) = take(&mut self.metadata, usize::from(len).saturating_add(1))?;
-                left = super::fields::word(rest);
-                self.names_left = self.names_left.checked_sub(1).ok_or_else(|| {
-                    Error::limit(what, format!("more than {MAX_NAMES} names in the image"))
-                })?;
-                names.push(Listed {
-                    name: Name::new(&name)
-                        .map_err(|error| Error::corrupt(what, "").caused_by(error))?,
-                    reference: (block << 16) | offset,
-                });
-            }
-        }
-        Ok(names)
+        let (start, end) = (superblock.directory_table, superblock.used);
+        let cursor = Cursor::new(start, end, folder.listing);
+        read_listing(&mut self.metadata, cursor, folder.len, &mut self.names_left)
     }
 }

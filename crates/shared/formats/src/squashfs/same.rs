@@ -19,6 +19,9 @@ const READ: usize = 256 << 10;
 /// The digest of a content.
 pub(crate) type Digest = [u8; 32];
 
+/// What reading comes to: an error is about one file.
+pub(crate) type Outcome<T> = std::result::Result<T, (block::Error, InodeId)>;
+
 /// One file that may equal another.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate<'a> {
@@ -30,7 +33,7 @@ pub(crate) struct Candidate<'a> {
 pub(crate) fn same_content(
     files: &[Candidate<'_>],
     threads: usize,
-) -> Result<BTreeMap<InodeId, InodeId>> {
+) -> Outcome<BTreeMap<InodeId, InodeId>> {
     let lengths = files.iter().map(|file| (file.content.len(), *file));
     let alike = not_alone(lengths);
     let edges = digests(&alike, threads, digest_of_edges)?;
@@ -64,9 +67,9 @@ fn not_alone<'a, K: Ord + Clone>(
 type Digesting = fn(&Content, &mut Vec<u8>) -> Result<Digest>;
 
 /// The digest of each file, on all threads.
-fn digests(files: &[Candidate<'_>], threads: usize, digest: Digesting) -> Result<Vec<Digest>> {
+fn digests(files: &[Candidate<'_>], threads: usize, digest: Digesting) -> Outcome<Vec<Digest>> {
     let next = AtomicUsize::new(0);
-    let work = || -> Result<Vec<(usize, Digest)>> {
+    let work = || -> Outcome<Vec<(usize, Digest)>> {
         let mut buffer = Vec::new();
         let mut found = Vec::new();
         loop {
@@ -74,7 +77,8 @@ fn digests(files: &[Candidate<'_>], threads: usize, digest: Digesting) -> Result
             let Some(file) = files.get(index) else {
                 return Ok(found);
             };
-            found.push((index, digest(file.content, &mut buffer)?));
+            let digest = digest(file.content, &mut buffer);
+            found.push((index, digest.map_err(|error| (error, file.id))?));
         }
     };
     let parts = std::thread::scope(|scope| {
@@ -85,7 +89,7 @@ fn digests(files: &[Candidate<'_>], threads: usize, digest: Digesting) -> Result
             let joined = helper.join();
             joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         });
-        others.chain([own]).collect::<Result<Vec<_>>>()
+        others.chain([own]).collect::<Outcome<Vec<_>>>()
     })?;
     let mut all = vec![[0; 32]; files.len()];
     for (index, digest) in parts.into_iter().flatten() {

@@ -113,7 +113,8 @@ impl<'a> Units<'a> {
             .collect();
         Ok(Self {
             checked,
-            same: same_content(&large, checked.options.workers())?,
+            same: same_content(&large, checked.options.workers())
+                .map_err(|(error, id)| checked.told(error, id))?,
             files: files.into_iter(),
             block_size,
             repeated,
@@ -128,7 +129,9 @@ impl<'a> Units<'a> {
         loop {
             if let Some(open) = &mut self.open {
                 if open.position < open.end {
-                    return open.cut(self.block_size).map(Some);
+                    let id = open.id;
+                    let unit = open.cut(self.block_size);
+                    return unit.map(Some).map_err(|error| self.checked.told(error, id));
                 }
                 let (id, content, offset) = (open.id, open.content, open.end);
                 self.open = None;

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use crate::compare::{assert_same, dump, read};
 use crate::folder::tree_of;
-use crate::samples::{everything, image_of, ways};
+use crate::samples::{everything, image_of, metadata, path, ways};
+use tree::{Inode, Name, Node, Tree};
 
 /// Whether `tool` is there and we are root; where not, the test says so, and fails in CI.
 fn need(tool: &str) -> bool {
@@ -80,6 +81,54 @@ fn ref_the_kernel_shows_what_we_put_in() {
         command("umount", &[text_of(&out)]).unwrap();
         assert_same(&seen.unwrap(), &dump(&tree), &options);
     }
+}
+
+#[test]
+fn ref_the_kernel_sees_one_number_for_each_inode_however_far_its_names_are_apart() {
+    use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _};
+    if !need("mount") {
+        return;
+    }
+    let mut tree = Tree::new(metadata(0o755, 0, &[]));
+    for number in 0..40_000 {
+        let fifo = Inode::new(metadata(0o600, 0, &[]), Node::Fifo);
+        tree.put(&path(&format!("/a/{number:06}")), fifo).unwrap();
+    }
+    let folder = tree.lookup(&path("/a")).unwrap();
+    let far = tree.lookup(&path("/a/000000")).unwrap();
+    for name in ["before", "between", "with"] {
+        tree.link(folder, Name::new(name.as_bytes()).unwrap(), far)
+            .unwrap();
+        tree.link(tree.root(), Name::new(name.as_bytes()).unwrap(), far)
+            .unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("image");
+    let out = folder.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    std::fs::write(&image, image_of(&tree, &ways()[0])).unwrap();
+    let arguments = [
+        "-t",
+        "squashfs",
+        "-o",
+        "ro,loop",
+        text_of(&image),
+        text_of(&out),
+    ];
+    command("mount", &arguments).unwrap();
+    let seen = std::panic::catch_unwind(|| {
+        let mut seen = 0;
+        for name in ["", "a"] {
+            for entry in std::fs::read_dir(out.join(name)).unwrap() {
+                let entry = entry.unwrap();
+                assert_eq!(entry.ino(), entry.metadata().unwrap().ino(), "{entry:?}");
+                seen += 1;
+            }
+        }
+        seen
+    });
+    command("umount", &[text_of(&out)]).unwrap();
+    assert_eq!(seen.unwrap(), 40_000 + 3 + 3 + 1);
 }
 
 #[test]

@@ -79,6 +79,18 @@ impl Sample {
             self.file(&format!("/again/{name}"), 0o600, text(len, len));
             self.file(&format!("/noise/{name}"), 0o4755, noise(len, len as u64));
         }
+        for name in [
+            "ä",
+            "é",
+            "日本語",
+            "with space",
+            "zz",
+            &"n".repeat(255),
+            "-",
+            "~",
+        ] {
+            self.file(&format!("/names/{name}"), 0o644, name.into());
+        }
         for number in 0..3000 {
             let name = format!("/large/file-with-a-rather-long-name-{number:05}");
             self.file(&name, 0o640, text(number % 97, number));

@@ -246,6 +246,23 @@ fn a_file_that_cannot_be_read_is_named() {
     assert_eq!(error.to_string(), "storing /small");
 }
 
+#[test]
+fn a_file_that_cannot_be_compared_is_named() {
+    let mut tree = Tree::new(Metadata::default());
+    for name in ["/a", "/b"] {
+        let content = Content::from_source(std::sync::Arc::new(Failing));
+        let inode = plain(Node::File(content));
+        tree.put(&path(name), inode).unwrap();
+    }
+    let options = Options {
+        threads: 1,
+        ..Options::default()
+    };
+    let checked = Checked::new(&tree, options).unwrap();
+    let error = write(&checked, &MemoryTarget::new(), &|_| ()).unwrap_err();
+    assert_eq!(error.to_string(), "storing /a");
+}
+
 /// A target that is full from the start.
 #[derive(Debug)]
 struct Full;
