@@ -261,7 +261,7 @@ fn fedoras_entries_take_the_place_of_blscfg() {
             .iter()
             .all(|line| line[2] == "CDROM")
     );
-    assert!(text.contains("--set=boot"));
+    assert!(text.contains("--set=boot") && !text.contains("pager"));
     assert!(!text.contains("UUID"), "{text}");
     assert!(text.contains("set default=liveos-abc-6.5.12-300.fc39.x86_64\n"));
     assert!(
@@ -657,4 +657,21 @@ fn a_file_that_is_too_large_is_no_environment_block() {
         configure(&image, &boot(&["6.1"])).unwrap().origin,
         Origin::Edited
     );
+}
+
+#[test]
+fn a_last_line_that_wants_to_go_on_is_ended() {
+    for end in ["", "\n", "\\\n", "\\", " # comment", "\\\n\\\n"] {
+        let config = Image::with(&format!(
+            "menuentry a {{\nlinux /vmlinuz-6.1\ninitrd /i\n}}\necho x{end}"
+        ))
+        .configure(&boot(&["6.1"]));
+        let text = text(&config);
+        assert!(
+            text.lines().any(|line| line == "### BEGIN liveos ###"),
+            "{text}"
+        );
+        assert_eq!(commands(&text, "echo")[0], ["x"], "{text}");
+        assert_eq!(commands(&text, "menuentry").len(), 2, "{text}");
+    }
 }

@@ -390,12 +390,13 @@ impl<'a> Editor<'a> {
         }
     }
 
-    /// A device that is set by its number is another one on another machine; a command line in a variable loses what is ours to give.
+    /// A device that is set by its number is another one on another machine; a pager would wait for a key where missing modules are
+    /// told of; a command line in a variable loses what is ours to give.
     fn assignment(&mut self, visit: &Visit<'_>) {
         let Some((name, word)) = assignment(visit.command) else {
             return;
         };
-        if name == "root" {
+        if matches!(name, "root" | "pager") {
             if word.literal().is_some() {
                 self.neutralise(visit);
             }

@@ -60,9 +60,7 @@ impl Closing<'_> {
         entries: Vec<LiveEntry>,
     ) -> (Vec<u8>, Vec<LiveEntry>) {
         let (boot, mut text, mut entries) = (self.boot, text, entries);
-        if text.last().is_some_and(|last| *last != b'\n') {
-            text.push(b'\n');
-        }
+        end_last_line(&mut text);
         for kernel in &boot.kernels {
             if entries.iter().any(|entry| entry.kernel == *kernel) {
                 continue;
@@ -98,6 +96,16 @@ impl Closing<'_> {
         }
         text.extend_from_slice(format!("{END}\n").as_bytes());
         (text, entries)
+    }
+}
+
+/// Ends the last line, also one that wants to be continued.
+fn end_last_line(text: &mut Vec<u8>) {
+    if text.last().is_some_and(|last| *last != b'\n') {
+        text.push(b'\n');
+    }
+    if text.ends_with(b"\\\n") {
+        text.push(b'\n');
     }
 }
 
