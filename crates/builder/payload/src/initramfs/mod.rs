@@ -156,7 +156,12 @@ pub fn build(
         root.put(path, inode.clone())?;
     }
 
-    let mut bytes = microcode(tree, options.time)?;
+    let wants_microcode = facts.dracut.words("early_microcode").last() != Some("no");
+    let mut bytes = if wants_microcode {
+        microcode(tree, options.time)?
+    } else {
+        Vec::new()
+    };
     let microcode_len = length(&bytes);
     root.check_size()?;
     let mut archive = Vec::new();

@@ -436,6 +436,13 @@ fn microcode_stands_first_and_uncompressed() {
     assert_eq!(initramfs.bytes[start..start + 4], [0x28, 0xb5, 0x2f, 0xfd]);
     let code = tree.file("/kernel/x86/microcode/GenuineIntel.bin").unwrap();
     assert_eq!(code.len(), 9);
+    system.text("/etc/dracut.conf.d/a.conf", "early_microcode=no\n");
+    let (initramfs, tree, _) = system.built();
+    assert_eq!(initramfs.microcode_len, 0);
+    assert!(
+        tree.file("/kernel/x86/microcode/GenuineIntel.bin")
+            .is_none()
+    );
 }
 
 #[test]
