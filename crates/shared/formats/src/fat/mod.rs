@@ -6,7 +6,7 @@
 //! table.rs    the file allocation table, read: chains of clusters
 //! reader.rs   bytes to a tree
 //! layout.rs   how large a new file system is, and where things stand in it
-//! checked.rs  a tree that fits into one
+//! checked.rs  a tree that fits into one, by directory.rs and short_names.rs
 //! writer.rs   a checked tree to bytes
 //! ```
 //!
@@ -14,10 +14,12 @@
 //! is read-only, times taken as UTC), and what is written loses them.
 
 mod checked;
+mod directory;
 mod format;
 mod layout;
 mod name;
 mod reader;
+mod short_names;
 mod table;
 mod writer;
 
