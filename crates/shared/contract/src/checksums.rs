@@ -178,6 +178,7 @@ fn digest(line: &str) -> Option<[u8; DIGEST_LEN]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn table() -> Checksums {
         Checksums {
@@ -224,6 +225,15 @@ mod tests {
         }
         for cut in 0..good.len() - 1 {
             assert!(Checksums::parse(&good[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_value_or_an_error(tail in "(algorithm blake3\n|chunk [0-9]{1,20}\n|covered [0-9]{1,20}\n|[0-9a-f]{60,66}\n){0,6}") {
+            if let Ok(table) = Checksums::parse(&format!("{HEADER}\n{tail}")) {
+                prop_assert_eq!(table.chunks().map(|(_, len, _)| len).sum::<u64>(), table.covered);
+            }
         }
     }
 

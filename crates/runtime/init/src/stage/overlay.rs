@@ -15,6 +15,10 @@ pub(crate) fn run(boot: &mut Boot<'_>, request: &Request) -> Result<(), Failure>
         OVERLAY_SPACE,
         &format!("a tmpfs of the size {}", request.overlay_size),
     )?;
+    // The new root's own mode, owner and security label are the upper folder's.
+    if let Err(error) = boot.system.copy_attributes(media::LOWER, media::UPPER) {
+        boot.warn(&format!("the root folder is not all that it was: {error}"));
+    }
     boot.need_file_system("overlay");
     let data = format!(
         "lowerdir={},upperdir={},workdir={}",
@@ -52,6 +56,5 @@ fn prepare(boot: &mut Boot<'_>, size: &str) -> io::Result<()> {
         system.make_dir(&folder)?;
         system.link(&folder, link)?;
     }
-    // The new root's own mode, owner and security label are the upper folder's.
-    system.copy_attributes(media::LOWER, media::UPPER)
+    Ok(())
 }

@@ -239,6 +239,7 @@ fn what_can_be_done_without_does_not_stop_a_boot() {
         "copy /proc/self/exe /run/initramfs/shutdown",
         "write /run/liveos/report.json",
         "load /ahci.ko async_probe",
+        "attributes /run/rootfsbase /run/overlayfs",
     ] {
         let mut fake = machine("");
         fake.appears(1, "sr0", iso("CDROM"))

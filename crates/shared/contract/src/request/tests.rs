@@ -2,6 +2,23 @@
 
 use super::*;
 use crate::cmdline::print;
+use proptest::prelude::*;
+
+proptest! {
+    /// Words that a command line is made of, in any order: an answer, and never the whole text thrown back as a place to write to.
+    #[test]
+    fn any_command_line_gets_an_answer(words in prop::collection::vec((prop::sample::select(name::ALL), "(live:|LABEL=|UUID=|/dev/|disk/by-label/|tmpfs:size=|[0-9]{1,20}|[%mg,:=-]|\\\\x2|é){0,4}"), 0..6)) {
+        let words = words.into_iter().map(|(parameter, value)| format!("{}={value}", parameter.name));
+        let line = words.collect::<Vec<_>>().join(" ");
+        let cmdline = Cmdline::parse(&line);
+        let _ = Policy::read(&cmdline);
+        if let Ok(Some(request)) = Request::read(&cmdline) {
+            // It becomes a part of mount options.
+            prop_assert!(!request.overlay_size.contains([',', '=', ' ']), "{}", request.overlay_size);
+            prop_assert!(!request.dir.starts_with('/') && !request.image.starts_with('/'));
+        }
+    }
+}
 
 fn request(text: &str) -> Request {
     Request::read(&Cmdline::parse(text)).unwrap().unwrap()
