@@ -1,5 +1,7 @@
 //! The names in a folder.
 
+use std::collections::BTreeMap;
+
 use block::{Error, Result};
 use tree::Name;
 
@@ -37,6 +39,40 @@ struct Area<'a> {
 /// [`Kind::Corrupt`](block::Kind::Corrupt) where an entry breaks the rules of `__ext4_check_dir_entry()`, a checksum does not
 /// match or a block is missing; [`Kind::Limit`](block::Kind::Limit).
 pub(super) fn read(fs: &mut FileSystem, inode: &RawInode, inline: &[u8]) -> Result<Vec<Entry>> {
+    let names = if inode.fresh {
+        Vec::new()
+    } else {
+        stored(fs, inode, inline)?
+    };
+    let changes = fs.fast.names(inode.number);
+    if changes.is_empty() {
+        return Ok(names);
+    }
+    // As `ext4_fc_replay_link()` and `ext4_fc_replay_unlink()`: a name that is there already, or not any more, is no fault.
+    let mut map: BTreeMap<Name, u32> = names.into_iter().collect();
+    for (name, target) in changes {
+        let name = Name::new(name).map_err(|error| {
+            let message = "a fast commit changes what is no valid name";
+            corrupt(inode, inode.offset, message).caused_by(error)
+        })?;
+        match target {
+            Some(target) if *target == 0 || *target > fs.superblock.inodes_count => {
+                let message = format!("a fast commit has a name lead to inode {target}");
+                return Err(corrupt(inode, inode.offset, message));
+            }
+            Some(target) => {
+                map.entry(name).or_insert(*target);
+            }
+            None => {
+                map.remove(&name);
+            }
+        }
+    }
+    Ok(map.into_iter().collect())
+}
+
+/// The names in the folder's blocks, or in the inode.
+fn stored(fs: &mut FileSystem, inode: &RawInode, inline: &[u8]) -> Result<Vec<Entry>> {
     let mut names = Vec::new();
     if inode.is_inline() {
         // The first four bytes are the number of the parent.

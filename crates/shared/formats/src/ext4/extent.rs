@@ -51,6 +51,22 @@ pub(super) fn runs(fs: &mut FileSystem, inode: &RawInode) -> Result<Runs> {
     Ok(walk.runs)
 }
 
+/// Parses an extent: `ee_block`, `ee_len`, `ee_start_hi`, `ee_start_lo`. Nothing of it is checked.
+pub(super) fn parse(entry: Fields<'_>) -> Run {
+    let ee_len = entry.u16(4);
+    let written = ee_len <= MAX_WRITTEN;
+    Run {
+        logical: u64::from(entry.u32(0)),
+        physical: u64::from(entry.u32(8)) | (u64::from(entry.u16(6)) << 32),
+        len: u64::from(if written {
+            ee_len
+        } else {
+            ee_len.saturating_sub(MAX_WRITTEN)
+        }),
+        written,
+    }
+}
+
 impl Walk<'_> {
     fn corrupt(&self, offset: u64, message: impl Into<String>) -> Error {
         let what = format!("ext4 extent tree of inode {}", self.inode.number);
@@ -115,17 +131,14 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// `ee_block`, `ee_len`, `ee_start_hi`, `ee_start_lo`.
     fn extent(&mut self, entry: Fields<'_>, offset: u64) -> Result<()> {
-        let logical = u64::from(entry.u32(0));
-        let ee_len = entry.u16(4);
-        let physical = u64::from(entry.u32(8)) | (u64::from(entry.u16(6)) << 32);
-        let written = ee_len <= MAX_WRITTEN;
-        let len = u64::from(if written {
-            ee_len
-        } else {
-            ee_len.saturating_sub(MAX_WRITTEN)
-        });
+        let run = parse(entry);
+        let Run {
+            logical,
+            physical,
+            len,
+            ..
+        } = run;
         let end = logical.saturating_add(len);
         if logical < self.next || len == 0 || end > 1 << 32 {
             let message = format!("an extent of {len} blocks from block {logical} is out of order");
@@ -138,12 +151,6 @@ impl Walk<'_> {
             return Err(self.corrupt(offset, message));
         }
         self.next = end;
-        let run = Run {
-            logical,
-            physical,
-            len,
-            written,
-        };
         self.runs.push(self.fs, run)
     }
 

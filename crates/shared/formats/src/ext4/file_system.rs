@@ -7,7 +7,7 @@ use block::{Content, Error, Piece, ReadAt, Result};
 use super::format::{MAX_METADATA_BYTES, MAX_RUNS, MAX_XATTR_BYTES, MIN_XATTR_BYTES};
 use super::group;
 use super::inode::RawInode;
-use super::journal::Overlay;
+use super::journal::{FastCommits, Overlay, Replay};
 use super::medium::{Budget, Medium};
 use super::run::{self, Runs};
 use super::superblock::Superblock;
@@ -26,6 +26,8 @@ pub(super) struct FileSystem {
     source: Arc<dyn ReadAt>,
     /// The blocks that the journal holds newer versions of.
     overlay: Option<Arc<Overlay>>,
+    /// What was changed after that.
+    pub(super) fast: FastCommits,
     /// The offset of the inode table of each group.
     tables: Vec<u64>,
     /// Runs of all files.
@@ -60,6 +62,7 @@ impl FileSystem {
             medium: Medium::new(through),
             source,
             overlay,
+            fast: FastCommits::default(),
             tables,
             runs: Budget::new("runs of blocks", blocks.min(MAX_RUNS)),
             metadata: Budget::new("bytes of metadata", bytes.min(MAX_METADATA_BYTES)),
@@ -76,7 +79,11 @@ impl FileSystem {
     /// As [`Superblock::read`], and what is wrong with the journal or a group descriptor.
     pub(super) fn open(source: Arc<dyn ReadAt>) -> Result<Self> {
         let superblock = Superblock::read(&source)?;
-        let (overlay, mut warnings) = super::journal::replay(&source, &superblock)?;
+        let Replay {
+            overlay,
+            fast,
+            mut warnings,
+        } = super::journal::replay(&source, &superblock)?;
         let overlay = overlay.map(Arc::new);
         // The journal holds newer versions of the superblock and the group descriptors too.
         let (superblock, tables) = match &overlay {
@@ -95,6 +102,7 @@ impl FileSystem {
         }
         let mut fs = Self::new(superblock, tables, source, overlay);
         fs.warnings = warnings;
+        fs.fast = fast;
         Ok(fs)
     }
 
@@ -142,7 +150,10 @@ impl FileSystem {
         let offset = table.saturating_add(u64::from(inside).saturating_mul(u64::from(size)));
         let mut bytes = vec![0; usize::from(size)];
         self.medium.read(&mut bytes, offset)?;
-        RawInode::parse(&self.superblock, number, offset, bytes)
+        match self.fast.inode(number) {
+            Some(fields) => RawInode::replayed(&self.superblock, number, (offset, bytes), fields),
+            None => RawInode::parse(&self.superblock, number, offset, bytes),
+        }
     }
 
     /// Reads the block of metadata at `offset`.

@@ -35,7 +35,18 @@ pub(super) struct RawInode {
     bytes: Vec<u8>,
     /// What the checksums of its folder blocks and extent blocks begin with.
     pub(super) seed: u32,
+    /// Whether a fast commit made it: then it has no blocks but those of fast commits.
+    pub(super) fresh: bool,
 }
+
+/// An extent tree without extents: `eh_magic`, no entries, room for four.
+const EMPTY_TREE: [u8; 60] = {
+    let mut area = [0; 60];
+    area[0] = 0x0a;
+    area[1] = 0xf3;
+    area[4] = 4;
+    area
+};
 
 impl RawInode {
     /// Checks the `bytes` of the inode `number`, which lie at `offset`.
@@ -50,27 +61,69 @@ impl RawInode {
         offset: u64,
         bytes: Vec<u8>,
     ) -> Result<Self> {
-        let fields = Fields(&bytes);
+        let inode = Self::new(superblock, number, offset, bytes);
+        if superblock.has_checksums() && !inode.checksum_matches() {
+            return Err(inode.corrupt(0x7c, "the checksum does not match"));
+        }
+        inode.check(superblock)?;
+        Ok(inode)
+    }
+
+    /// The inode `number`, of which the `stored` bytes (after their offset) are those that `fields` of a fast commit are newer than.
+    ///
+    /// Source: `ext4_fc_replay_inode()`, but that a target or a device, which it forgets, is taken over too.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse); checksums are neither there nor looked at.
+    pub(super) fn replayed(
+        superblock: &Superblock,
+        number: u32,
+        stored: (u64, Vec<u8>),
+        fields: &[u8],
+    ) -> Result<Self> {
+        let (offset, mut bytes) = stored;
+        let fresh = Fields(&bytes).u32(0x64) != Fields(fields).u32(0x64);
+        let extents = Fields(fields).u32(0x20) & flag::EXTENTS != 0;
+        let kept: [u8; 60] = if fresh {
+            EMPTY_TREE
+        } else {
+            Fields(&bytes).array(0x28)
+        };
+        for (to, from) in bytes.iter_mut().zip(fields) {
+            *to = *from;
+        }
+        if extents && let Some(area) = bytes.get_mut(0x28..0x64) {
+            area.copy_from_slice(&kept);
+        }
+        let mut inode = Self::new(superblock, number, offset, bytes);
+        inode.fresh = fresh;
+        inode.check(superblock)?;
+        Ok(inode)
+    }
+
+    fn new(superblock: &Superblock, number: u32, offset: u64, bytes: Vec<u8>) -> Self {
         let seed = crc32c(superblock.seed, &number.to_le_bytes());
-        let seed = crc32c(seed, &fields.array::<4>(0x64));
-        let inode = Self {
+        let seed = crc32c(seed, &Fields(&bytes).array::<4>(0x64));
+        Self {
             number,
             offset,
             bytes,
             seed,
-        };
-        let extra = inode.extra_size();
+            fresh: false,
+        }
+    }
+
+    fn check(&self, superblock: &Superblock) -> Result<()> {
+        let extra = self.extra_size();
         let largest = superblock.inode_size.saturating_sub(GOOD_OLD_INODE_SIZE);
         if extra > largest || !extra.is_multiple_of(4) {
-            return Err(inode.corrupt(0x80, format!("{extra} bytes of further fields")));
+            return Err(self.corrupt(0x80, format!("{extra} bytes of further fields")));
         }
-        if superblock.has_checksums() && !inode.checksum_matches() {
-            return Err(inode.corrupt(0x7c, "the checksum does not match"));
+        if self.mode() == 0 || self.links() == 0 {
+            return Err(self.corrupt(0, "a name leads to it, and it is not in use"));
         }
-        if inode.mode() == 0 || inode.links() == 0 {
-            return Err(inode.corrupt(0, "a name leads to it, and it is not in use"));
-        }
-        Ok(inode)
+        Ok(())
     }
 
     /// An error in the field at `field` of this inode.

@@ -8,6 +8,7 @@
 
 mod compare;
 mod damage;
+mod fast_commit;
 mod image;
 mod journal;
 mod large;

@@ -1,13 +1,8 @@
 //! What has to be refused, and in which words: `debugfs` makes what no kernel would.
 
-use std::fs::File;
-use std::io::Write as _;
-use std::os::unix::fs::FileExt as _;
-
 use block::Kind;
 
 use super::image::{Image, chain, need, run};
-use super::journal;
 
 /// Changes an image with requests to `debugfs`, which keeps its checksums right.
 fn debugfs(image: &Image, requests: &[&str]) {
@@ -159,28 +154,6 @@ fn ref_a_journal_device_is_no_file_system() {
     let image = Image::make(8, &["-O", "journal_dev", "-b", "4096"]);
     assert_eq!(formats::ext4::probe(&image.open()).unwrap(), None);
     refused(&image, Kind::Unsupported, "external journal");
-}
-
-#[test]
-fn ref_a_fast_commit_that_would_be_lost_is_refused() {
-    if !need(&["mke2fs", "mount", "python3"]) {
-        return;
-    }
-    let image = journal::unclean(
-        64,
-        &["-t", "ext4", "-O", "fast_commit"],
-        "data=ordered",
-        |folder| {
-            std::fs::write(folder.join("first"), b"whole commit").unwrap();
-            journal::sync(folder);
-            let mut file = File::create(folder.join("second")).unwrap();
-            file.write_all(b"fast commit").unwrap();
-            file.sync_all().unwrap();
-            file.write_all_at(b"again", 5000).unwrap();
-            file.sync_all().unwrap();
-        },
-    );
-    refused(&image, Kind::Unsupported, "fast commits");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! superblock ─ log (blocks of the journal, in a ring) ─ scan (transactions) ─ overlay (a source with the newer versions)
-//!                                                        fast_commit (is there one that the scan does not see)
+//!                                                        fast_commit (changes that are described, not copied)
 //! ```
 //!
 //! Source: Linux 6.x `include/linux/jbd2.h`, `fs/jbd2/recovery.c`, `fs/ext4/fast_commit.h`. One pass does what the kernel's three
@@ -25,24 +25,32 @@ use super::format::{MAX_JOURNAL_BLOCKS, compat, incompat};
 use super::group;
 use super::superblock::Superblock;
 
+pub(super) use self::fast_commit::FastCommits;
 pub(super) use self::overlay::Overlay;
 
 /// `h_magic`, at the start of every block of the journal that is no data.
 const MAGIC: u32 = 0xc03b_3998;
 
-/// The newer versions of blocks that the journal of `source` holds, and warnings; `None` where there are none to be used.
+/// What a journal holds that the file system does not hold yet.
+#[derive(Debug, Default)]
+pub(super) struct Replay {
+    /// Newer versions of blocks.
+    pub(super) overlay: Option<Overlay>,
+    /// Changes after those.
+    pub(super) fast: FastCommits,
+    pub(super) warnings: Vec<String>,
+}
+
+/// What the journal of `source` holds, in case that the file system was not unmounted.
 ///
 /// # Errors
 ///
-/// [`Kind::Unsupported`](block::Kind::Unsupported) where what has to be replayed is in an external journal or in fast commits;
+/// [`Kind::Unsupported`](block::Kind::Unsupported) where what has to be replayed is in an external journal;
 /// [`Kind::Corrupt`](block::Kind::Corrupt) where the kernel would not replay the journal either.
-pub(super) fn replay(
-    source: &Arc<dyn ReadAt>,
-    superblock: &Superblock,
-) -> Result<(Option<Overlay>, Vec<String>)> {
-    let mut warnings = Vec::new();
+pub(super) fn replay(source: &Arc<dyn ReadAt>, superblock: &Superblock) -> Result<Replay> {
+    let mut replay = Replay::default();
     if !superblock.has_incompat(incompat::RECOVER) {
-        return Ok((None, warnings));
+        return Ok(replay);
     }
     if !superblock.has_compat(compat::HAS_JOURNAL) {
         let message = "it is to be replayed, and there is none";
@@ -52,27 +60,32 @@ pub(super) fn replay(
         let message = "it is to be replayed, and it is on another device (external journal)";
         return Err(Error::unsupported("ext4 journal", message));
     }
-    let (mut log, journal) = open(source, superblock)?;
+    let (log, journal) = open(source, superblock)?;
     if journal.errno != 0 {
-        warnings.push(format!(
+        replay.warnings.push(format!(
             "the ext4 journal notes that writing failed with error {}",
             journal.errno
         ));
     }
     if journal.start == 0 {
-        return Ok((None, warnings));
+        return Ok(replay);
     }
-    let found = scan::run(&mut log, &journal, superblock.blocks_count)?;
-    if journal.has_fast_commits() {
-        fast_commit::refuse(&mut log, &journal, found.next_sequence)?;
-    }
-    warnings.extend(found.warnings);
-    warnings.push(format!(
+    let found = scan::run(&log, &journal, superblock.blocks_count)?;
+    replay.warnings.extend(found.warnings);
+    let mut message = format!(
         "the ext4 file system was not unmounted: {} blocks come from its journal",
         found.blocks.len()
-    ));
+    );
+    if journal.has_fast_commits() {
+        replay.fast = fast_commit::read(&log, &journal, found.next_sequence)?;
+        if replay.fast.len() > 0 {
+            message.push_str(&format!(", and {} changes", replay.fast.len()));
+        }
+    }
+    replay.warnings.push(message);
     let overlay = Overlay::new(source.clone(), superblock.block_size, found.blocks);
-    Ok((Some(overlay), warnings))
+    replay.overlay = Some(overlay);
+    Ok(replay)
 }
 
 /// Opens the journal, by its inode as it is before the journal is replayed.

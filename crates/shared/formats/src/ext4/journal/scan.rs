@@ -113,7 +113,7 @@ struct Scan<'a> {
 ///
 /// [`Kind::Corrupt`](block::Kind::Corrupt) where a block does not match its checksum and is not left over from before, or is meant
 /// for a place outside the file system; [`Kind::Limit`](block::Kind::Limit).
-pub(super) fn run(log: &mut Log, journal: &JournalSuperblock, blocks_count: u64) -> Result<Found> {
+pub(super) fn run(log: &Log, journal: &JournalSuperblock, blocks_count: u64) -> Result<Found> {
     let mut scan = Scan {
         log,
         journal,
