@@ -49,7 +49,7 @@ pub(crate) fn run(_words: &[String]) -> Result<()> {
     machine.memory_mib = 2048;
     let mut guest = steps.step("a machine with UEFI", || Guest::start(&machine))?;
     steps.step("boot to the login", || {
-        guest.log_in("root", ROOT_PASSWORD, BOOT * 2)
+        guest.log_in("root", ROOT_PASSWORD, BOOT)
     })?;
     steps.step("a look inside", || look(&mut guest))?;
     steps.step("power off", || {

@@ -6,7 +6,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use testkit::fixture::{self, Contents, Debian};
@@ -160,7 +159,7 @@ fn boot(iso: &Path, kernel: &Path, initramfs: &Path) -> Result<Times> {
         command_line: COMMAND_LINE.to_owned(),
     });
     let mut guest = Guest::start(&machine)?;
-    guest.expect("login: ", BOOT + Duration::from_secs(120))?;
+    guest.expect("login: ", BOOT)?;
     let login = guest.age().as_secs_f64();
     let transcript = guest.transcript();
     Ok(Times {

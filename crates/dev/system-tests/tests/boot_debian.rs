@@ -31,7 +31,7 @@ fn boots(way: Way) -> anyhow::Result<bool> {
         media.attach = way.attach;
     }
     let mut guest = Guest::start(&machine)?;
-    guest.log_in("root", ROOT_PASSWORD, BOOT * 2)?;
+    guest.log_in("root", ROOT_PASSWORD, BOOT)?;
     live(&mut guest)?;
     firmware_is(way.firmware, &mut guest)?;
     guest.send("poweroff\n")?;
