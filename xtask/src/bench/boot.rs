@@ -27,7 +27,7 @@ const PACKAGES: [&str; 5] = [
 
 /// The kernel command line of both.
 const COMMAND_LINE: &str = "root=live:CDLABEL=CDROM rd.live.image rd.live.dir=liveos rd.live.squashimg=rootfs.img \
-    rd.live.overlay.overlayfs=1 console=ttyS0 printk.time=1 loglevel=7 systemd.show_status=0 panic=-1";
+    rd.live.overlay.overlayfs=1 console=ttyS0 printk.time=1 loglevel=7 systemd.show_status=0 panic=-1 no_timer_check";
 
 /// What the kernel says when it starts the initramfs.
 const INIT_STARTS: &str = "Run /init as init process";

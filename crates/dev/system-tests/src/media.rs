@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
+use testkit::guest::PATIENT_KERNEL;
 use testkit::{fixture, tools};
 
 use crate::builds;
@@ -30,7 +31,9 @@ pub fn iso(disk: &Path, arguments: &[&str]) -> Result<PathBuf> {
         .collect();
     let recipe = format!("{digest} {} {}", disk.display(), arguments.join(" "));
     let folder = fixture::cached("iso", &recipe, |folder| {
-        builds::build(disk, &folder.join("live.iso"), arguments).map(drop)
+        let mut all = vec!["--append", PATIENT_KERNEL];
+        all.extend(arguments);
+        builds::build(disk, &folder.join("live.iso"), &all).map(drop)
     })?;
     Ok(folder.join("live.iso"))
 }

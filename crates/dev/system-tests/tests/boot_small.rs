@@ -9,7 +9,7 @@ use contract::failure::{
 };
 use system_tests::media::{FOR_BOOTS, extract, iso, names};
 use testkit::fixture::{self, Kernels, TestSystem};
-use testkit::guest::{self, BOOT, COMMAND, Guest};
+use testkit::guest::{self, BOOT, COMMAND, Guest, PATIENT_KERNEL};
 use testkit::tools;
 use vm::{Attach, DirectKernel, Firmware, Machine};
 
@@ -53,7 +53,7 @@ fn direct(iso: &Path, version: &str, parameters: &str, folder: &Path) -> Result<
     machine.kernel = Some(DirectKernel {
         kernel,
         initramfs,
-        command_line: format!("{LIVE} {parameters}"),
+        command_line: format!("{LIVE} {PATIENT_KERNEL} {parameters}"),
     });
     Ok(machine)
 }

@@ -29,6 +29,10 @@ const PROCESSOR: &str = "qemu64,-svm,-cx16";
 /// What Linux says before it stops; nobody has to wait for a deadline after that.
 const PANIC: &[u8] = b"Kernel panic - not syncing";
 
+/// What every guest's kernel command line needs on a busy host: without it the kernel tests its timer interrupt against a
+/// count of instructions, and panics where the emulator was not given the processor for that long.
+pub const PATIENT_KERNEL: &str = "no_timer_check";
+
 /// A machine for tests that boots the media at `path`: as [`Machine::booting`], with the serial line on pipes,
 /// 1 GiB of memory, no network, and an end instead of a reboot.
 #[must_use]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use testkit::fixture::{self, TestSystem};
-use testkit::guest::{BOOT, COMMAND, Guest};
+use testkit::guest::{BOOT, COMMAND, Guest, PATIENT_KERNEL};
 use testkit::tools;
 use vm::{DirectKernel, Firmware};
 
@@ -48,7 +48,7 @@ rm -r tree
     Ok(DirectKernel {
         kernel: folder.join("kernel"),
         initramfs: folder.join("initramfs"),
-        command_line: "console=ttyS0 quiet panic=-1 rdinit=/init".to_owned(),
+        command_line: format!("console=ttyS0 quiet panic=-1 rdinit=/init {PATIENT_KERNEL}"),
     })
 }
 
