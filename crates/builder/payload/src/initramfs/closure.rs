@@ -94,7 +94,7 @@ pub(crate) fn choose(
         let Some(loaded) = modules.load(&name)? else {
             continue;
         };
-        let module = module(modules, modprobe, &name, &loaded.info)?;
+        let module = module(modules, config, modprobe, &name, &loaded.info)?;
         for needed in &module.depends {
             if !modules.contains(needed) && !config.has_builtin(needed) {
                 chosen.warnings.push(format!(
@@ -149,6 +149,7 @@ fn by_table(modules: &mut Modules<'_>) -> Result<Vec<(String, String)>> {
 /// the soft dependencies.
 fn module(
     modules: &mut Modules<'_>,
+    config: &KernelConfig,
     modprobe: &Modprobe,
     name: &str,
     info: &ModInfo,
@@ -159,6 +160,15 @@ fn module(
     soft_post.extend(modprobe.soft_post.get(name).into_iter().flatten().cloned());
     for implied in IMPLIED.iter().filter(|implied| implied.module == name) {
         soft_pre.extend(implied.needs.iter().map(|needed| (*needed).to_owned()));
+        let named = implied
+            .options
+            .iter()
+            .filter_map(|option| config.value(option));
+        // OK: an option that says "437" means nls_cp437, one that says "ascii" means nls_ascii.
+        soft_pre.extend(named.map(|value| match value.parse::<u16>() {
+            Ok(page) => format!("nls_cp{page}"),
+            Err(_) => format!("nls_{value}"),
+        }));
     }
     let mut resolve = |names: Vec<String>| -> Result<Vec<String>> {
         let mut out: Vec<String> = Vec::new();

@@ -178,15 +178,17 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 /// Modules that the kernel asks for by a name of its own when it is too late to load them for it, as the initramfs has no
-/// `modprobe`: what asks, what it needs, and the option of the kernel's configuration that names it exactly.
+/// `modprobe`.
 pub(crate) const IMPLIED: &[Implied] = &[
     Implied {
         module: "vfat",
         needs: &["nls_cp437", "nls_iso8859_1", "nls_ascii", "nls_utf8"],
+        options: &["FAT_DEFAULT_CODEPAGE", "FAT_DEFAULT_IOCHARSET"],
     },
     Implied {
         module: "ntfs3",
         needs: &["nls_utf8"],
+        options: &[],
     },
 ];
 
@@ -194,7 +196,10 @@ pub(crate) const IMPLIED: &[Implied] = &[
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Implied {
     pub(crate) module: &'static str,
+    /// What it asks for by default.
     pub(crate) needs: &'static [&'static str],
+    /// Options of the kernel that name a code page or character set besides.
+    pub(crate) options: &'static [&'static str],
 }
 
 /// Modules that no device asks for by an alias, so that they are loaded at start where they are modules at all: the driver of the

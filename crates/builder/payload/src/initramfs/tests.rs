@@ -293,6 +293,27 @@ fn lists_of_depmod_are_believed_before_what_modules_say() {
 }
 
 #[test]
+fn the_character_sets_that_the_kernel_was_built_for_come_with_vfat() {
+    let mut system = System::new();
+    for name in ["nls_cp850", "nls_koi8-r", "nls_cp1250"] {
+        system.file(
+            &format!("/lib/modules/{VERSION}/kernel/fs/nls/{name}.ko"),
+            module(&[]),
+        );
+    }
+    let config = "CONFIG_FAT_DEFAULT_CODEPAGE=850\nCONFIG_FAT_DEFAULT_IOCHARSET=\"koi8-r\"\n";
+    system.text(
+        &format!("/boot/config-{VERSION}"),
+        &format!("{CONFIG}{config}"),
+    );
+    let (_, _, index) = system.built();
+    assert_eq!(
+        index.modules["vfat"].soft_pre,
+        ["nls_ascii", "nls_cp850", "nls_koi8_r"]
+    );
+}
+
+#[test]
 fn compressed_modules_are_unpacked() {
     let mut system = System::new();
     let path = format!("/lib/modules/{VERSION}/kernel/drivers/virtio/virtio_pci.ko");
