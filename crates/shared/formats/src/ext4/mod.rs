@@ -9,7 +9,7 @@
 //!
 //! Everything that `mke2fs` makes and made is read; `format.rs` lists the little that is not. Checksums are verified wherever the
 //! file system has them. A journal that was not replayed is: nothing is written, the newer versions of blocks are read from the
-//! journal. The one thing easily got wrong: a file's blocks can be among those, so its pieces are cut there.
+//! journal, and fast commits take effect as inodes and folders are read. The one thing easily got wrong: a file's blocks can be among those, so its pieces are cut there.
 
 mod acl;
 mod block_map;
@@ -59,6 +59,8 @@ pub fn probe(source: &dyn ReadAt) -> Result<Option<Identity>> {
 }
 
 /// The files of the file system of `source`. Their content stays where it is: it refers to `source`.
+///
+/// What [`read`] would warn of is not told.
 ///
 /// # Errors
 ///

@@ -1,8 +1,12 @@
 //! What is large: folders of 20 000 names, files with deep trees and beyond 4 GiB, xattrs of 64 KiB, hundreds of groups.
 
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+
+use block::Kind;
+use rustix::fs::{Mode, OFlags};
 
 use super::compare::same;
 use super::image::{Image, need};
@@ -147,6 +151,27 @@ fn ref_large_xattrs_are_read_from_blocks_and_from_inodes_of_their_own() {
         &["-t", "ext4", "-O", "ea_inode", "-b", "1024"],
     ] {
         check(&Image::make(64, options), fill);
+    }
+}
+
+#[test]
+fn ref_folders_are_read_as_deep_as_a_path_can_name_them() {
+    if !need(&["mke2fs", "mount"]) {
+        return;
+    }
+    for (depth, expected) in [(2000, None), (2100, Some(Kind::Limit))] {
+        let image = Image::make(16, &["-t", "ext4", "-b", "1024", "-N", "4096"]);
+        let mount = image.try_mount("rw").unwrap();
+        let mut folder = OwnedFd::from(File::open(mount.path()).unwrap());
+        for _ in 0..depth {
+            rustix::fs::mkdirat(&folder, "d", Mode::from_raw_mode(0o755)).unwrap();
+            folder = rustix::fs::openat(&folder, "d", OFlags::RDONLY, Mode::empty()).unwrap();
+        }
+        drop(folder);
+        drop(mount);
+        let result = formats::ext4::read_tree(image.open());
+        let found = result.map(|tree| assert_eq!(tree.walk().count(), depth + 2));
+        assert_eq!(found.err().map(|error| error.kind()), expected);
     }
 }
 
