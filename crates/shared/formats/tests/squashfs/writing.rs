@@ -263,6 +263,27 @@ fn a_file_that_cannot_be_compared_is_named() {
     assert_eq!(error.to_string(), "storing /a");
 }
 
+/// A source with a bug.
+#[derive(Debug)]
+struct Panicking;
+
+impl block::ReadAt for Panicking {
+    fn len(&self) -> u64 {
+        5 << 20
+    }
+    fn read_exact_at(&self, _: &mut [u8], _: u64) -> block::Result<()> {
+        panic!("a bug of a source, which this test expects")
+    }
+}
+
+#[test]
+fn a_bug_of_a_source_ends_the_work_with_its_panic() {
+    let content = Content::from_source(std::sync::Arc::new(Panicking));
+    let tree = tree_with("/some/file", plain(Node::File(content)));
+    let run = std::panic::AssertUnwindSafe(|| image_of(&tree, &Options::default()));
+    std::panic::catch_unwind(run).unwrap_err();
+}
+
 /// A target that is full from the start.
 #[derive(Debug)]
 struct Full;
