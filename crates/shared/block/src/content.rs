@@ -183,9 +183,9 @@ impl ReadAt for Content {
                 } => {
                     let inside = base.saturating_add(from.saturating_sub(*start));
                     let limit = base.saturating_add(*len);
-                    let Some(found) = source.next_data(inside)? else {
-                        continue;
-                    };
+                    // What lies past the end of the source is no hole: reading it has to say so.
+                    let past_end = inside.max(source.len())..u64::MAX;
+                    let found = source.next_data(inside)?.unwrap_or(past_end);
                     if found.start < limit {
                         let to_file = |at: u64| start.saturating_add(at.saturating_sub(*base));
                         return Ok(Some(to_file(found.start)..to_file(found.end.min(limit))));
@@ -234,6 +234,22 @@ mod tests {
         let error = sample().read_exact_at(&mut [0; 4], 4).unwrap_err();
         assert_eq!(error.kind(), crate::Kind::Corrupt);
         assert_eq!(error.place().offset, Some(4));
+    }
+
+    #[test]
+    fn what_a_source_is_too_short_for_is_no_hole() {
+        let source: Arc<dyn ReadAt> = Arc::new(b"0123".to_vec());
+        let range = |offset, len| Piece::Range {
+            source: Arc::clone(&source),
+            offset,
+            len,
+        };
+        let content = Content::new([Piece::Hole { len: 2 }, range(8, 3)]).unwrap();
+        assert_eq!(content.next_data(0).unwrap(), Some(2..5));
+        let content = Content::new([range(2, 5)]).unwrap();
+        assert_eq!(content.next_data(0).unwrap(), Some(0..2));
+        assert_eq!(content.next_data(2).unwrap(), Some(2..5));
+        assert!(content.read_exact_at(&mut [0; 3], 2).is_err());
     }
 
     #[test]
