@@ -8,8 +8,9 @@
 //! ```
 //!
 //! Everything that `mke2fs` makes and made is read; `format.rs` lists the little that is not. Checksums are verified wherever the
-//! file system has them. A journal that was not replayed is: nothing is written, the newer versions of blocks are read from the
-//! journal, and fast commits take effect as inodes and folders are read. The one thing easily got wrong: a file's blocks can be among those, so its pieces are cut there.
+//! file system has them. A journal that was not replayed is: nothing is written, newer versions of blocks are read from the journal,
+//! and fast commits take effect as inodes and folders are read. The one thing easily got wrong: a file's blocks can be among the newer
+//! ones, so its pieces are cut there.
 
 mod acl;
 mod block_map;
