@@ -164,7 +164,7 @@ fn ref_the_menus_default_starts_the_newest_kernel_with_our_arguments() {
                 .map(|version| LiveKernel::new(version))
                 .collect(),
         );
-        boot.timeout = Some(0);
+        boot.timeout = Some(1);
         boot.extra_arguments = vec!["extra=a b;c".to_owned(), "x=$y&{z}".to_owned()];
         let file = |path: &str| -> Result<Option<Vec<u8>>> {
             let block = "# GRUB Environment Block\nmariner_cmdline=init=/sbin/init ro quiet\nmariner_linux=vmlinuz-5.15.1.cm2\n";

@@ -174,6 +174,24 @@ fn what_is_not_meant_stays_as_it_was() {
 }
 
 #[test]
+fn an_entry_of_a_kernel_loads_no_modules_that_media_lack() {
+    let text = text(&Image::with(DEBIAN).configure(&boot(&["6.1.0-13-amd64", "6.1.0-9-amd64"])));
+    let script = Script::parse(text.clone()).unwrap();
+    for visit in script.commands() {
+        let in_entry = visit
+            .within
+            .iter()
+            .any(|within| within.name() == Some("menuentry"));
+        assert!(
+            !(in_entry && !visit.nested && visit.command.name() == Some("insmod")),
+            "{text}"
+        );
+    }
+    assert!(text.contains("\tload_video\n\tif [ x$grub_platform = xxen ]; then insmod xzio; insmod lzopio; fi\n\tif [ x$feature"), "{text}");
+    assert!(!text.contains("set theme="));
+}
+
+#[test]
 fn an_edit_of_an_edit_changes_nothing() {
     for (config, versions) in [
         (DEBIAN, &["6.1.0-13-amd64", "6.1.0-9-amd64"][..]),
@@ -573,7 +591,13 @@ fn a_configuration_that_grows_without_end_is_cut_off() {
     );
     let environment = "load_env -f /boot/x$a\nset a=${a}y\n".repeat(10_000);
     let variables: String = (0..40_000).map(|n| format!("set v{n}=x\n")).collect();
+    let modules = format!(
+        "menuentry a {{ {} linux /vmlinuz-6.1; }}
+",
+        "insmod x;save_env y;".repeat(20_000)
+    );
     for config in [
+        modules,
         growing,
         many,
         nested.repeat(200),

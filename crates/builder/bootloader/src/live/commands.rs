@@ -17,6 +17,8 @@ pub(super) enum Role {
     LoadEnvironment,
     /// Writes one.
     SaveEnvironment,
+    /// Loads a module of GRUB.
+    LoadModule,
     /// Shows the Boot Loader Specification's entries.
     BlsEntries,
     /// Loads a device tree, which is not on the media.
@@ -51,6 +53,7 @@ pub(super) fn role(command: &Command) -> Role {
         | "xnu_kernel64" | "drivemap" | "pxechainloader" => Role::Foreign,
         "load_env" => Role::LoadEnvironment,
         "save_env" => Role::SaveEnvironment,
+        "insmod" => Role::LoadModule,
         "blscfg" | "bls_import" => Role::BlsEntries,
         "devicetree" => Role::DeviceTree,
         "[" | "test" => Role::Test,

@@ -53,6 +53,7 @@ pub(super) fn edit(
         path_edits: 0,
         last_kernel: None,
         tested: None,
+        last_entry: None,
         entries: Vec::new(),
         commands: Commands::Plain,
         warnings: Vec::new(),
@@ -96,6 +97,8 @@ struct Editor<'a> {
     last_kernel: Option<(Option<usize>, &'a LiveKernel)>,
     /// The words of the conditions in the menu entry that begins there.
     tested: Option<(usize, Rc<[&'a Word]>)>,
+    /// Whether the menu entry that begins there loads a kernel.
+    last_entry: Option<(usize, bool)>,
     entries: Vec<LiveEntry>,
     commands: Commands,
     warnings: Vec<String>,
@@ -176,22 +179,60 @@ impl<'a> Editor<'a> {
         self.removed.get_mut(whole).unwrap_or_default().fill(true);
     }
 
-    /// Takes a command out. Where it is not alone on its lines [`NOTHING`] takes its place: an empty block is a fault in GRUB's language.
+    /// Takes a command out, with its line where it is alone there. Where nothing might be left of a block [`NOTHING`] takes its place.
     fn neutralise(&mut self, visit: &Visit<'_>) {
         let span = visit.command.span.clone();
         let source = self.script.source();
         let before = source.get(..span.start).unwrap_or_default();
         let after = source.get(span.end..).unwrap_or_default();
-        let line_start = before
-            .rsplit(|byte| *byte == b'\n')
-            .next()
-            .unwrap_or_default();
-        let alone =
-            line_start.trim_ascii().is_empty() && after.first().is_none_or(|byte| *byte == b'\n');
-        if alone && visit.within.is_empty() && !visit.nested {
-            self.edits.replace(span, "");
+        let indent = before
+            .iter()
+            .rev()
+            .take_while(|byte| matches!(byte, b' ' | b'\t'))
+            .count();
+        let line_start = span.start - indent;
+        let begins = line_start
+            .checked_sub(1)
+            .is_none_or(|last| source.get(last) == Some(&b'\n'));
+        let alone = begins && after.first().is_none_or(|byte| *byte == b'\n');
+        if alone && self.may_vanish(visit) {
+            let end = span.end + usize::from(!after.is_empty());
+            self.edits.replace(line_start..end, "");
         } else {
             self.edits.replace(span, NOTHING);
+        }
+    }
+
+    /// Whether something is left of the block in which a command stands: an empty one is a fault in GRUB's language.
+    fn may_vanish(&mut self, visit: &Visit<'_>) -> bool {
+        let block = visit.within.last().copied();
+        !visit.nested
+            && role(visit.command) != Role::Linux
+            && block.is_none_or(|block| self.loads_linux(block))
+    }
+
+    /// Whether a menu entry loads a kernel.
+    fn loads_linux(&mut self, entry: &Command) -> bool {
+        match self.last_entry {
+            Some((start, loads)) if start == entry.span.start => loads,
+            _ => {
+                let loads = self
+                    .inside(entry)
+                    .iter()
+                    .any(|inner| role(inner.command) == Role::Linux);
+                self.last_entry = Some((entry.span.start, loads));
+                loads
+            }
+        }
+    }
+
+    /// In an entry, a module that cannot be loaded makes GRUB 2.06 wait for ten seconds. Those for the installed root are not needed;
+    /// under UEFI the media have none at all, and for BIOS what a kernel needs is built in.
+    fn insmod(&mut self, visit: &Visit<'_>) {
+        let entry = visit.within.last().copied();
+        let direct = entry.filter(|entry| !visit.nested && role(entry) == Role::MenuEntry);
+        if direct.is_some_and(|entry| self.loads_linux(entry)) {
+            self.neutralise(visit);
         }
     }
 
@@ -207,6 +248,7 @@ impl<'a> Editor<'a> {
             Role::BlsEntries => self.bls_entries(visit),
             Role::LoadEnvironment if !self.variables.has_block(command) => self.neutralise(visit),
             Role::SaveEnvironment => self.neutralise(visit),
+            Role::LoadModule => self.insmod(visit),
             Role::DeviceTree => {
                 self.warnings.push("the boot menu loads a device tree, which is not on the media; that is left out".to_owned());
                 self.neutralise(visit);
@@ -390,17 +432,13 @@ impl<'a> Editor<'a> {
         }
     }
 
-    /// A device that is set by its number is another one on another machine; a pager would wait for a key where missing modules are
-    /// told of; a command line in a variable loses what is ours to give.
+    /// A command line in a variable loses what is ours to give; what [`is_harmful`] says goes.
     fn assignment(&mut self, visit: &Visit<'_>) {
         let Some((name, word)) = assignment(visit.command) else {
             return;
         };
-        if matches!(name, "root" | "pager") {
-            if word.literal().is_some() {
-                self.neutralise(visit);
-            }
-            return;
+        if is_harmful(name, word) {
+            return self.neutralise(visit);
         }
         if !self.variables.is_command_line(name) {
             return;
@@ -413,6 +451,16 @@ impl<'a> Editor<'a> {
             self.edits
                 .replace(word.span.clone(), format!("{name}={value}"));
         }
+    }
+}
+
+/// Whether an assignment does harm on media: a device by its number is another one on another machine, a pager waits for a key where
+/// missing modules are told of, and a theme that is not on the media makes GRUB 2.06 wait for ten seconds.
+fn is_harmful(name: &str, word: &Word) -> bool {
+    match name {
+        "root" => word.literal().is_some(),
+        "pager" | "theme" => true,
+        _ => false,
     }
 }
 
