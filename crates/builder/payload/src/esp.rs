@@ -87,6 +87,8 @@ pub fn image(files: &EspFiles, time: Timestamp) -> Result<Vec<u8>> {
     }
     let options = fat::Options {
         label: "ESP".to_owned(),
+        // Where mkfs.fat takes the clock.
+        serial: u32::try_from(time.seconds).unwrap_or(u32::MAX),
         time,
         ..fat::Options::default()
     };
