@@ -19,7 +19,8 @@ pub(crate) fn assemble(
     volumes: &mut [Volume],
     warnings: &mut Vec<Warning>,
 ) -> Result<Tree<Content>> {
-    let (root, mut tree) = root::find(volumes)?;
+    let (root, mut tree, said) = root::find(volumes)?;
+    note(&said, volumes.get(root), warnings);
     set_role(volumes, root, Role::Root);
     for (mount_point, spec) in wanted_mounts(&tree, warnings) {
         let found = volumes.iter().position(|volume| matches(&spec, volume));
@@ -42,6 +43,15 @@ pub(crate) fn assemble(
             }),
     );
     Ok(tree)
+}
+
+/// Takes note of what was said of a volume while it was read.
+fn note(said: &[String], volume: Option<&Volume>, warnings: &mut Vec<Warning>) {
+    let what = volume.map(Volume::describe).unwrap_or_default();
+    warnings.extend(said.iter().map(|text| Warning::FileSystem {
+        what: what.clone(),
+        text: text.clone(),
+    }));
 }
 
 fn set_role(volumes: &mut [Volume], index: usize, role: Role) {
@@ -113,8 +123,9 @@ fn mount(
     let Some(volume) = volumes.get_mut(index) else {
         return Ok(());
     };
-    match volume.read_tree() {
-        Ok(other) => {
+    match volume.read() {
+        Ok((other, said)) => {
+            note(&said, Some(volume), warnings);
             let graft = |error: tree::Error| {
                 Error::corrupt(
                     format!("mounting {} at {mount_point}", volume.describe()),

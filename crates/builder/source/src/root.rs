@@ -7,7 +7,10 @@ use tree::Tree;
 use crate::volume::Volume;
 
 /// Formats that a root file system has.
-const ROOT_FORMATS: [&str; 4] = ["ext2", "ext3", "ext4", "squashfs"];
+const ROOT_FORMATS: [&str; 2] = ["ext4", "squashfs"];
+
+/// A volume that was read: its index, its tree, and what is to be said of it.
+pub(crate) type Found = (usize, Tree<Content>, Vec<String>);
 
 /// The index of the root file system among `volumes`, with its tree.
 ///
@@ -17,7 +20,7 @@ const ROOT_FORMATS: [&str; 4] = ["ext2", "ext3", "ext4", "squashfs"];
 ///
 /// [`Kind::NotFound`](block::Kind::NotFound) where there is none, [`Kind::Unsupported`](block::Kind::Unsupported) where there are
 /// several and none of them is named as `/` by its own `fstab` alone.
-pub(crate) fn find(volumes: &[Volume]) -> Result<(usize, Tree<Content>)> {
+pub(crate) fn find(volumes: &[Volume]) -> Result<Found> {
     let mut candidates = Vec::new();
     let mut unreadable = None;
     for (index, volume) in volumes.iter().enumerate() {
@@ -27,26 +30,26 @@ pub(crate) fn find(volumes: &[Volume]) -> Result<(usize, Tree<Content>)> {
         if !ROOT_FORMATS.contains(&identity.format) {
             continue;
         }
-        match volume.read_tree() {
-            Ok(tree) => {
+        match volume.read() {
+            Ok((tree, warnings)) => {
                 let own = mounts_itself_at_root(&tree, volume);
                 if own || holds_system(&tree) {
-                    candidates.push((index, tree, own));
+                    candidates.push((own, (index, tree, warnings)));
                 }
             }
             // Another partition may hold the system; if none does, this is the reason to give.
             Err(error) => unreadable = unreadable.or(Some(error)),
         }
     }
-    if candidates.len() > 1 && candidates.iter().filter(|(.., own)| *own).count() == 1 {
-        candidates.retain(|(.., own)| *own);
+    if candidates.len() > 1 && candidates.iter().filter(|(own, _)| *own).count() == 1 {
+        candidates.retain(|(own, _)| *own);
     }
     let several: Vec<String> = candidates
         .iter()
-        .filter_map(|(index, ..)| Some(volumes.get(*index)?.describe()))
+        .filter_map(|(_, (index, ..))| Some(volumes.get(*index)?.describe()))
         .collect();
     match (candidates.pop(), candidates.is_empty()) {
-        (Some((index, tree, _)), true) => Ok((index, tree)),
+        (Some((_, found)), true) => Ok(found),
         (Some(_), false) => {
             let message = format!("several partitions hold one: {}", several.join(", "));
             Err(Error::unsupported("finding the operating system", message))

@@ -65,18 +65,19 @@ impl Volume {
         }
     }
 
-    /// Reads the file system as a tree.
+    /// Reads the file system as a tree, with what a user should know about it: an unclean journal that was replayed, for instance.
     ///
     /// # Errors
     ///
     /// [`Kind::Unsupported`](block::Kind::Unsupported) where it is none that is read here, and whatever reading answers.
-    pub fn read_tree(&self) -> Result<Tree<Content>> {
+    pub fn read(&self) -> Result<(Tree<Content>, Vec<String>)> {
         let bytes = Arc::clone(&self.bytes);
-        let tree = match self.identity.as_ref().map(|identity| identity.format) {
-            Some("ext2" | "ext3" | "ext4") => ext4::read_tree(bytes),
-            Some("vfat") => fat::read_tree(bytes),
-            Some("iso9660") => iso9660::read_tree(bytes),
-            Some("squashfs") => squashfs::read_tree(bytes),
+        let without_warnings = |tree| (tree, Vec::new());
+        let read = match self.identity.as_ref().map(|identity| identity.format) {
+            Some("ext4") => ext4::read(bytes).map(|volume| (volume.tree, volume.warnings)),
+            Some("vfat") => fat::read_tree(bytes).map(without_warnings),
+            Some("iso9660") => iso9660::read_tree(bytes).map(without_warnings),
+            Some("squashfs") => squashfs::read_tree(bytes).map(without_warnings),
             Some(other) => Err(Error::unsupported(
                 "reading a file system",
                 format!("{other} is not read yet"),
@@ -86,7 +87,7 @@ impl Volume {
                 "it is none that is known",
             )),
         };
-        tree.map_err(|error| error.while_doing(format!("reading {}", self.describe())))
+        read.map_err(|error| error.while_doing(format!("reading {}", self.describe())))
     }
 }
 

@@ -8,6 +8,13 @@ use std::fmt;
 pub enum Warning {
     /// The partition table is not as it should be.
     Table(String),
+    /// A file system is not as it should be.
+    FileSystem {
+        /// Which one.
+        what: String,
+        /// What is to be said of it.
+        text: String,
+    },
     /// A line of `fstab` names a file system that the disk does not hold.
     NotOnDisk {
         /// Its first field.
@@ -39,6 +46,7 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Table(text) => write!(f, "the partition table: {text}"),
+            Self::FileSystem { what, text } => write!(f, "{what}: {text}"),
             Self::NotOnDisk { spec, mount_point } => write!(
                 f,
                 "etc/fstab mounts {spec} at {mount_point}, which is not on this disk: left out"
