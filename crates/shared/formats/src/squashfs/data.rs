@@ -96,10 +96,11 @@ pub(crate) fn write_data(
         done: done_sender,
     };
     std::thread::scope(|scope| {
-        for _ in 0..threads {
+        let start_one = || {
             let desk = desk.clone();
-            scope.spawn(move || work(&desk, options.compression, options.block_size));
-        }
+            scope.spawn(move || work(&desk, options.compression, options.block_size))
+        };
+        let workers: Vec<_> = (0..threads).map(|_| start_one()).collect();
         drop(desk);
         let memory = MEMORY.checked_div(largest_unit(options.block_size).saturating_mul(2));
         let writer = Writer {
@@ -127,8 +128,14 @@ pub(crate) fn write_data(
             },
             consumed: 0,
         };
-        // Dropping the writer closes the channels, which ends the threads.
-        writer.run()
+        // The writer is gone with this, which closes the channels, which ends the threads.
+        let data = writer.run();
+        for worker in workers {
+            if let Err(panic) = worker.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+        data
     })
 }
 
