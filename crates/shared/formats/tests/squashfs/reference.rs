@@ -5,7 +5,8 @@ use std::process::Command;
 
 use crate::compare::{assert_same, dump, read};
 use crate::folder::tree_of;
-use crate::samples::{everything, image_of, metadata, path, ways};
+use crate::samples::{everything, image_of, metadata, path, text, ways};
+use block::{Content, Piece, ReadAt as _};
 use tree::{Inode, Name, Node, Tree};
 
 /// Whether `tool` is there and we are root; where not, the test says so, and fails in CI.
@@ -129,6 +130,55 @@ fn ref_the_kernel_sees_one_number_for_each_inode_however_far_its_names_are_apart
     });
     command("umount", &[text_of(&out)]).unwrap();
     assert_eq!(seen.unwrap(), 40_000 + 3 + 3 + 1);
+}
+
+#[test]
+fn ref_a_sparse_file_over_four_gibibytes_is_as_it_was() {
+    use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+    let len: u64 = (5 << 30) + 100;
+    let pieces = [
+        Piece::Hole { len: len - 100 },
+        Piece::Bytes(text(100, 1).into()),
+    ];
+    let node = Node::File(Content::new(pieces).unwrap());
+    let mut tree = Tree::new(metadata(0o755, 0, &[]));
+    let inode = Inode::new(metadata(0o644, 0, &[]), node);
+    tree.put(&path("/f"), inode).unwrap();
+    let image = image_of(&tree, &ways()[0]);
+    assert!(image.len() < 64 << 10, "{}", image.len());
+    let again = read(image.clone()).unwrap();
+    let content = again.file("/f").unwrap();
+    let block = (len - 100) & !0x1_ffff;
+    assert_eq!(content.next_data(0).unwrap(), Some(block..len));
+    let mut end = vec![0; 100];
+    content.read_exact_at(&mut end, len - 100).unwrap();
+    assert_eq!(end, text(100, 1));
+    if !need("mount") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (at, out) = (folder.path().join("image"), folder.path().join("out"));
+    std::fs::create_dir(&out).unwrap();
+    std::fs::write(&at, image).unwrap();
+    let arguments = [
+        "-t",
+        "squashfs",
+        "-o",
+        "ro,loop",
+        text_of(&at),
+        text_of(&out),
+    ];
+    command("mount", &arguments).unwrap();
+    let seen = std::panic::catch_unwind(|| {
+        let file = std::fs::File::open(out.join("f")).unwrap();
+        let mut end = vec![0; 101];
+        file.read_exact_at(&mut end, len - 101).unwrap();
+        let found = file.metadata().unwrap();
+        (found.len(), found.blocks(), end)
+    });
+    command("umount", &[text_of(&out)]).unwrap();
+    let expected = [vec![0], text(100, 1)].concat();
+    assert_eq!(seen.unwrap(), (len, 1, expected));
 }
 
 #[test]
