@@ -31,7 +31,13 @@ pub fn arguments(
     processor(&mut list, machine, accelerator);
     console(&mut list, machine.console);
     if let Some(media) = &machine.media {
-        attach(&mut list, media);
+        // A kernel that is started directly is the first in the boot order, and nothing else may be.
+        let order = if machine.kernel.is_some() {
+            ""
+        } else {
+            ",bootindex=0"
+        };
+        attach(&mut list, media, order);
     }
     match machine.network {
         Network::None => list.pair("-nic", "none"),
@@ -116,10 +122,10 @@ fn console(list: &mut List, console: Console) {
     list.pair("-serial", "chardev:console");
 }
 
-/// The media, read only and first in the boot order.
+/// The media, read only, with its place in the boot `order`.
 ///
 /// A block device by name, not a drive: a drive's file name may be taken for a protocol (`a:b.iso`).
-fn attach(list: &mut List, media: &Media) {
+fn attach(list: &mut List, media: &Media, order: &str) {
     let file = with_path(
         "driver=file,node-name=media-file,read-only=on,filename=",
         &media.path,
@@ -130,15 +136,15 @@ fn attach(list: &mut List, media: &Media) {
         "driver=raw,node-name=media,file=media-file,read-only=on",
     );
     match media.attach {
-        Attach::Cd => list.pair("-device", "ide-cd,drive=media,bootindex=0"),
+        Attach::Cd => list.pair("-device", format!("ide-cd,drive=media{order}")),
         Attach::Usb => {
             list.pair("-device", "qemu-xhci,id=xhci");
             list.pair(
                 "-device",
-                "usb-storage,bus=xhci.0,drive=media,removable=on,bootindex=0",
+                format!("usb-storage,bus=xhci.0,drive=media,removable=on{order}"),
             );
         }
-        Attach::Disk => list.pair("-device", "virtio-blk-pci,drive=media,bootindex=0"),
+        Attach::Disk => list.pair("-device", format!("virtio-blk-pci,drive=media{order}")),
     }
 }
 

@@ -25,17 +25,22 @@ pub const FOR_BOOTS: [&str; 5] = [
 /// Where the build fails.
 pub fn iso(disk: &Path, arguments: &[&str]) -> Result<PathBuf> {
     let program = std::fs::read(builds::programs()?.liveos).context("reading liveos")?;
-    let digest: String = Sha256::digest(&program)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let recipe = format!("{digest} {} {}", disk.display(), arguments.join(" "));
-    let folder = fixture::cached("iso", &recipe, |folder| {
+    let wish = format!("{} {}", disk.display(), arguments.join(" "));
+    let name = format!("iso-{}", &digest(wish.as_bytes())[..8]);
+    let folder = fixture::cached(&name, &digest(&program), |folder| {
         let mut all = vec!["--append", PATIENT_KERNEL];
         all.extend(arguments);
         builds::build(disk, &folder.join("live.iso"), &all).map(drop)
     })?;
+    fixture::keep_only(&name, &folder)?;
     Ok(folder.join("live.iso"))
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Takes the file at `path` out of `iso` to `to`, with xorriso.
@@ -53,16 +58,24 @@ pub fn extract(iso: &Path, path: &str, to: &Path) -> Result<()> {
     tools::output(&mut command).map(drop)
 }
 
-/// The names of the files in the folder `path` of `iso`, as xorriso lists them.
+/// The names of what the folder `path` of `iso` holds, as xorriso finds it.
 ///
 /// # Errors
 ///
 /// Where xorriso refuses.
 pub fn names(iso: &Path, path: &str) -> Result<Vec<String>> {
     let mut command = tools::command("xorriso");
-    let list = tools::output(command.arg("-indev").arg(iso).args(["-lsx", path, "--"]))?;
-    Ok(list
-        .lines()
-        .map(|line| line.trim_matches('\'').to_owned())
-        .collect())
+    command
+        .arg("-indev")
+        .arg(iso)
+        .args(["-find", path, "-maxdepth", "1"]);
+    let list = tools::output(&mut command)?;
+    let base = |line: &str| {
+        line.trim_matches('\'')
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    Ok(list.lines().map(base).collect())
 }

@@ -91,6 +91,25 @@ pub fn cached(name: &str, recipe: &str, make: impl FnOnce(&Path) -> Result<()>) 
     Ok(finished)
 }
 
+/// Removes the fixtures of this `name` that other recipes made before, all but `kept`.
+///
+/// # Errors
+///
+/// Where one cannot be removed.
+pub fn keep_only(name: &str, kept: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder())? {
+        let path = entry?.path();
+        let named = path
+            .file_name()
+            .and_then(|own| own.to_str())
+            .and_then(|own| own.rsplit_once('-'));
+        if named.is_some_and(|(own, _)| own == name) && path != kept {
+            fs::remove_dir_all(&path).with_context(|| format!("removing {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +144,8 @@ mod tests {
         assert_ne!(first, other);
         assert_eq!(fs::read_to_string(first.join("file")).unwrap(), "first");
         assert_eq!(fs::read_to_string(other.join("file")).unwrap(), "other");
+        keep_only(&name.0, &other).unwrap();
+        assert!(!first.exists() && other.exists());
     }
 
     #[test]

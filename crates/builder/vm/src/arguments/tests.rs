@@ -112,6 +112,11 @@ fn a_kernel_is_handed_over_with_its_whole_command_line() {
     let list = arguments(&machine, Some(&files()), Accelerator::Tcg).unwrap();
     let at = list.iter().position(|word| word == "-append").unwrap();
     assert_eq!(list[at + 1], "console=ttyS0 quiet");
+    let line = line(&machine, Accelerator::Tcg);
+    assert!(
+        line.contains("ide-cd,drive=media") && !line.contains("bootindex"),
+        "{line}"
+    );
 }
 
 #[test]
