@@ -175,13 +175,14 @@ fn pipeline(work: &Path, disk: &Path) -> Result<Classical> {
     })
 }
 
-/// Mounts the root partition, the last one, and copies its content.
+/// Mounts the root partition, the last one, and copies its content; `/boot` is on the media itself, in both.
 const COPY: &str = "set -eu
 start=$(sfdisk --json disk.raw | sed -n 's/.*\"start\": *\\([0-9]*\\).*/\\1/p' | tail -n 1)
 mkdir -p mnt tree iso/liveos
 mount -o ro,loop,offset=$((start * 512)) disk.raw mnt
 trap 'umount mnt' EXIT
 cp -a mnt/. tree/
+rm -rf tree/boot/*
 ";
 
 fn table(ours: &[Ours], classical: &[Classical]) -> Result<()> {
