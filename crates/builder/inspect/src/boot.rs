@@ -153,6 +153,18 @@ fn grub_configs(tree: &Tree<Content>, folders: &[efi_search::Folder]) -> Vec<Tre
     found
 }
 
+/// What a boot image for media is made of. What `grub-install` leaves in `/boot` lacks some of it: that folder can boot the disk that it
+/// is on, and nothing else.
+const GRUB_BIOS_FILES: [&str; 6] = [
+    "normal.mod",
+    "kernel.img",
+    "cdboot.img",
+    "diskboot.img",
+    "boot_hybrid.img",
+    "lzma_decompress.img",
+];
+
+/// The folder from which GRUB's boot image for a BIOS can be made.
 fn grub_bios(tree: &Tree<Content>) -> Option<TreePath> {
     let folders = [
         "/usr/lib/grub/i386-pc",
@@ -161,8 +173,9 @@ fn grub_bios(tree: &Tree<Content>) -> Option<TreePath> {
         "/boot/grub/i386-pc",
     ];
     let complete = |folder: &&&str| {
-        let has = |name: &str| tree.file(format!("{folder}/{name}")).is_some();
-        has("normal.mod") && (has("kernel.img") || has("core.img"))
+        GRUB_BIOS_FILES
+            .iter()
+            .all(|name| tree.file(format!("{folder}/{name}")).is_some())
     };
     let folder = folders.iter().find(complete)?;
     tree.resolve(folder).ok().map(|(path, _)| path)
@@ -346,6 +359,12 @@ mod tests {
             ("/boot/loader/entries/README", Vec::new()),
             ("/boot/grub2/i386-pc/normal.mod", Vec::new()),
             ("/boot/grub2/i386-pc/core.img", Vec::new()),
+            ("/usr/lib/grub/i386-pc/normal.mod", Vec::new()),
+            ("/usr/lib/grub/i386-pc/kernel.img", Vec::new()),
+            ("/usr/lib/grub/i386-pc/cdboot.img", Vec::new()),
+            ("/usr/lib/grub/i386-pc/diskboot.img", Vec::new()),
+            ("/usr/lib/grub/i386-pc/boot_hybrid.img", Vec::new()),
+            ("/usr/lib/grub/i386-pc/lzma_decompress.img", Vec::new()),
             ("/usr/lib/ISOLINUX/isolinux.bin", Vec::new()),
             ("/usr/lib/syslinux/modules/bios/ldlinux.c32", Vec::new()),
             ("/boot/efi/EFI/Linux/x.efi", Vec::new()),
@@ -356,7 +375,8 @@ mod tests {
             ["/boot/grub2/grub.cfg", "/boot/efi/EFI/fedora/grub.cfg"]
         );
         assert_eq!(boot.bls_entries.len(), 2);
-        assert_eq!(boot.grub_bios.unwrap().to_string(), "/boot/grub2/i386-pc");
+        let folder = boot.grub_bios.unwrap().to_string();
+        assert_eq!(folder, "/usr/lib/grub/i386-pc");
         let isolinux = boot.isolinux.unwrap();
         assert_eq!(
             isolinux.modules.unwrap().to_string(),

@@ -1,4 +1,5 @@
 //! What a tree promises, seen from outside.
+#![expect(clippy::unwrap_used, reason = "a test ends with the first surprise")]
 
 use tree::{Error, Inode, Metadata, Name, Node, Tree, TreePath};
 
