@@ -79,3 +79,30 @@ pub fn names(iso: &Path, path: &str) -> Result<Vec<String>> {
     };
     Ok(list.lines().map(base).collect())
 }
+
+/// Where the content of the file `path` lies in `iso`: the first byte and the length, as xorriso reports it.
+///
+/// # Errors
+///
+/// Where xorriso refuses or the file is not there.
+pub fn place(iso: &Path, path: &str) -> Result<(u64, u64)> {
+    let mut command = tools::command("xorriso");
+    command
+        .arg("-indev")
+        .arg(iso)
+        .args(["-find", path, "-exec", "report_lba", "--"]);
+    let report = tools::output(&mut command)?;
+    // File data lba:  0 ,  first sector ,  sectors ,  length ,  'path'
+    let line = report
+        .lines()
+        .find(|line| line.starts_with("File data lba:"));
+    let numbers: Vec<u64> = line
+        .context("the file is not on the ISO")?
+        .split(',')
+        .filter_map(|word| word.trim().parse().ok())
+        .collect();
+    match numbers[..] {
+        [first, _, len] => Ok((first * 2048, len)),
+        _ => anyhow::bail!("xorriso says {report:?}"),
+    }
+}
