@@ -12,6 +12,7 @@ use vm::{Attach, Firmware};
 /// How a boot is started.
 #[derive(Clone, Copy)]
 struct Way {
+    suite: &'static str,
     firmware: Firmware,
     attach: Attach,
 }
@@ -22,7 +23,7 @@ fn boots(way: Way) -> anyhow::Result<bool> {
         return Ok(false);
     }
     let disk = fixture::debian(&Debian {
-        suite: "bookworm",
+        suite: way.suite,
         contents: Contents::Minimal,
     })?;
     let mut machine = guest::machine(iso(&disk, &[])?);
@@ -72,6 +73,7 @@ fn firmware_is(firmware: Firmware, guest: &mut Guest) -> anyhow::Result<()> {
 #[test]
 fn ref_seabios_boots_it_from_a_cd() {
     boots(Way {
+        suite: "bookworm",
         firmware: Firmware::Bios,
         attach: Attach::Cd,
     })
@@ -81,6 +83,7 @@ fn ref_seabios_boots_it_from_a_cd() {
 #[test]
 fn ref_seabios_boots_it_from_a_disk() {
     boots(Way {
+        suite: "bookworm",
         firmware: Firmware::Bios,
         attach: Attach::Disk,
     })
@@ -90,6 +93,7 @@ fn ref_seabios_boots_it_from_a_disk() {
 #[test]
 fn ref_ovmf_boots_it_from_a_cd() {
     boots(Way {
+        suite: "bookworm",
         firmware: Firmware::Uefi,
         attach: Attach::Cd,
     })
@@ -99,6 +103,7 @@ fn ref_ovmf_boots_it_from_a_cd() {
 #[test]
 fn ref_ovmf_boots_it_from_a_disk() {
     boots(Way {
+        suite: "bookworm",
         firmware: Firmware::Uefi,
         attach: Attach::Disk,
     })
@@ -108,8 +113,21 @@ fn ref_ovmf_boots_it_from_a_disk() {
 #[test]
 fn ref_ovmf_boots_it_with_secure_boot_on() {
     boots(Way {
+        suite: "bookworm",
         firmware: Firmware::Secure,
         attach: Attach::Cd,
     })
     .unwrap();
+}
+
+#[test]
+fn ref_debian_13_boots_with_secure_boot_on() {
+    if tools::slow_tests() {
+        boots(Way {
+            suite: "trixie",
+            firmware: Firmware::Secure,
+            attach: Attach::Cd,
+        })
+        .unwrap();
+    }
 }
