@@ -42,7 +42,10 @@ pub fn arguments(
     match machine.network {
         Network::None => list.pair("-nic", "none"),
         // Without a boot ROM: a network boot is never what was asked for here, and it delays the others.
-        Network::User => list.pair("-nic", "user,model=virtio-net-pci,romfile="),
+        Network::User => {
+            list.pair("-netdev", "user,id=network");
+            list.pair("-device", "virtio-net-pci,netdev=network,romfile=");
+        }
     }
     // Without it a guest that has no random instruction waits for entropy.
     list.pair("-device", "virtio-rng-pci");

@@ -23,6 +23,9 @@ pub const BOOT: Duration = Duration::from_secs(600);
 /// The time that a command at a prompt, or a power-off, may take.
 pub const COMMAND: Duration = Duration::from_secs(240);
 
+/// The time after its start that QEMU may take to open its monitor.
+const MONITOR: Duration = Duration::from_secs(60);
+
 /// The processor of all tests: the oldest that distributions support, without what the emulator does badly.
 const PROCESSOR: &str = "qemu64,-svm,-cx16";
 
@@ -333,7 +336,17 @@ impl Guest {
     }
 
     fn monitor(&self) -> Result<Qmp> {
-        Qmp::connect(&self.prepared.scratch().join("monitor"))
+        let socket = self.prepared.scratch().join("monitor");
+        let until = Instant::now() + MONITOR;
+        // QEMU opens it some time after its start; where it refuses to start, it never does.
+        loop {
+            match Qmp::connect(&socket) {
+                Err(_) if !self.line.lock().ended && Instant::now() < until => {
+                    std::thread::yield_now()
+                }
+                answer => return answer,
+            }
+        }
     }
 }
 

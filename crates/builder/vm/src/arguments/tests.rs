@@ -59,7 +59,7 @@ fn each_choice_is_in_the_arguments() {
         (
             |m| m.network = Network::None,
             &["-nic none"],
-            &["-nic user"],
+            &["-netdev", "virtio-net"],
         ),
         (
             |m| m.console = Console::Pipe,

@@ -71,6 +71,28 @@ fn ref_a_machine_that_ends_is_noticed_and_its_status_known() {
 }
 
 #[test]
+fn ref_qemu_takes_every_machine_that_can_be_described() {
+    if !tools::available(&["qemu-system-x86_64"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for firmware in [Firmware::Bios, Firmware::Uefi, Firmware::Secure] {
+        for attach in [Attach::Cd, Attach::Usb, Attach::Disk] {
+            for network in [Network::None, Network::User] {
+                let mut machine = sector(folder.path(), &IDLE);
+                machine.firmware = firmware;
+                machine.network = network;
+                machine.memory_mib = 256;
+                machine.media.as_mut().unwrap().attach = attach;
+                let guest = Guest::start(&machine).unwrap();
+                let answer = guest.screendump(&folder.path().join("screen"));
+                assert!(answer.is_ok(), "{machine:?}: {}", guest.transcript());
+            }
+        }
+    }
+}
+
+#[test]
 fn ref_a_machine_ends_with_its_value() {
     if !tools::available(&["qemu-system-x86_64"]) {
         return;
