@@ -1,6 +1,6 @@
 //! Kernel arguments of live media: which of the image's stay, and ours.
 
-use contract::{media, parameter};
+use contract::cmdline::Argument;
 
 use crate::cmdline;
 
@@ -76,13 +76,14 @@ pub fn is_managed(name: &str) -> bool {
 /// What makes a kernel boot the media with this volume identifier, by our runtime and by dracut's live modules alike.
 #[must_use]
 pub fn live_arguments(volume_id: &str) -> Vec<String> {
-    vec![
-        format!("{}=live:CDLABEL={volume_id}", parameter::ROOT),
-        parameter::LIVE_IMAGE.to_owned(),
-        format!("{}={}", parameter::LIVE_DIR, media::DIR),
-        format!("{}={}", parameter::LIVE_SQUASHIMG, media::ROOT_IMAGE_NAME),
-        format!("{}=1", parameter::LIVE_OVERLAYFS),
-    ]
+    let arguments = contract::request::media_arguments(volume_id, false);
+    arguments
+        .into_iter()
+        .map(|Argument { name, value }| match value {
+            Some(value) => format!("{name}={value}"),
+            None => name,
+        })
+        .collect()
 }
 
 /// The arguments of `line` that stay.
