@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Turns an operating system that exists as a disk image into media that boot without installing it.
 #[derive(Debug, Parser)]
-#[command(name = "liveos", version, about, long_about = None, max_term_width = 100)]
+#[command(name = "liveos", version, max_term_width = 100)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
     /// What to do.
@@ -70,7 +70,7 @@ pub(crate) struct BuildArguments {
     #[arg(long)]
     pub(crate) allow_backing_anywhere: bool,
 
-    /// Print nothing but errors.
+    /// Print nothing but warnings and errors.
     #[arg(short, long)]
     pub(crate) quiet: bool,
 }
