@@ -139,7 +139,8 @@ fn put_kernel(
     Ok(())
 }
 
-/// What lies beside a kernel in `/boot` and has its version at the end of its name: `config-…`, `System.map-…`, `symvers-…`.
+/// What lies beside a kernel in `/boot` and has its version at the end of its name (`config-…`, `System.map-…`, `symvers-…`), but for the
+/// kernel itself and the initramfs of the distribution, which cannot boot media.
 fn companions<'a>(
     tree: &'a Tree<Content>,
     version: &'a str,
@@ -149,7 +150,9 @@ fn companions<'a>(
             .strip_suffix(version)
             .and_then(|kind| kind.strip_suffix('-'));
         kind.is_some_and(|kind| {
-            !["vmlinuz", "vmlinux", "kernel", "initrd", "initramfs"].contains(&kind)
+            !["vmlinu", "kernel", "initr"]
+                .iter()
+                .any(|other| kind.starts_with(other))
         })
     };
     tree.list("boot").filter_map(move |(name, id)| {
@@ -263,4 +266,29 @@ fn put_efi(
 fn file(tree: &Tree<Content>, path: &TreePath) -> Result<Content> {
     let missing = || Error::not_found(path.to_string(), "the plan does not fit the image");
     tree.file(path.as_bytes()).cloned().ok_or_else(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tree::{Inode, Metadata};
+
+    #[test]
+    fn what_belongs_to_a_kernel_goes_with_it_and_its_old_initramfs_does_not() {
+        let mut tree = Tree::new(Metadata::with_permissions(0o755));
+        for name in [
+            "vmlinuz-6.1",
+            "config-6.1",
+            "System.map-6.1",
+            "initrd.img-6.1",
+            "config-6.2",
+            "x6.1",
+        ] {
+            let path = TreePath::parse(format!("boot/{name}")).unwrap();
+            let file = Inode::new(Metadata::default(), Node::File(Content::default()));
+            tree.put(&path, file).unwrap();
+        }
+        let names: Vec<String> = companions(&tree, "6.1").map(|(name, _)| name).collect();
+        assert_eq!(names, ["System.map-6.1", "config-6.1"]);
+    }
 }
