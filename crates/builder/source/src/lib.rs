@@ -93,7 +93,15 @@ pub fn open_disk(path: &Path, options: &Options) -> Result<Disk> {
 /// As [`open_disk`]; [`Kind::NotFound`](block::Kind::NotFound) where no partition holds an operating system,
 /// [`Kind::Unsupported`](block::Kind::Unsupported) where several do, and whatever reading the file systems answers.
 pub fn open(path: &Path, options: &Options) -> Result<Source> {
-    let mut disk = open_disk(path, options)?;
+    read(open_disk(path, options)?).map_err(|error| error.in_file(path))
+}
+
+/// Reads the operating system on a disk that is open as one tree.
+///
+/// # Errors
+///
+/// As [`open`], but for those of opening.
+pub fn read(mut disk: Disk) -> Result<Source> {
     let mut warnings = Vec::new();
     if let Some(table) = &disk.table {
         warnings.extend(
@@ -103,8 +111,7 @@ pub fn open(path: &Path, options: &Options) -> Result<Source> {
                 .map(|warning| Warning::Table(warning.to_string())),
         );
     }
-    let tree = assemble::assemble(&mut disk.volumes, &mut warnings)
-        .map_err(|error| error.in_file(path))?;
+    let tree = assemble::assemble(&mut disk.volumes, &mut warnings)?;
     Ok(Source {
         disk,
         tree,

@@ -101,7 +101,7 @@ impl Report {
             report.system = system;
             return Ok(report);
         }
-        match source::open(path, options) {
+        match source::read(disk).map_err(|error| error.in_file(path)) {
             Ok(source) => {
                 report.volumes = source.disk.volumes.iter().map(volume).collect();
                 report.warnings = source.warnings.iter().map(ToString::to_string).collect();
