@@ -6,6 +6,7 @@
 
 mod boot_loader;
 mod compression;
+pub mod settings;
 
 use block::{Error, Result};
 use formats::iso9660::VolumeId;
