@@ -7,7 +7,7 @@ use bootloader::bios::{CoreOptions, DEFAULT_MODULES, core_image, is_media_file, 
 use bootloader::live::{LiveBoot, LiveConfig};
 use config::BiosLoader;
 use formats::iso9660::{BiosBoot, BootInfo, HybridKind, HybridMbr};
-use media::iso::Files;
+use media::files::Files;
 use tree::{Tree, TreePath};
 
 /// Where this machine keeps GRUB's files for BIOS machines (Debian, Ubuntu, Fedora, Arch, openSUSE).

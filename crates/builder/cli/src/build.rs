@@ -10,6 +10,7 @@ use tree::{Timestamp, Tree};
 
 use crate::args::{BuildArguments, CompressionName};
 use crate::failure::{Exit, Failure, Result};
+use crate::payloads::RootImage;
 use crate::progress::{Progress, Verbosity};
 use crate::run::Environment;
 use crate::{bios, boot_files, runtime};
@@ -75,11 +76,12 @@ pub(crate) fn run(arguments: &BuildArguments, environment: &Environment) -> Resu
         .for_each(|warning| progress.warn(&warning.to_string()));
 
     let bar = progress.bar("root file system image", 0);
-    let step = |state: squashfs::Progress| {
+    let step = |state: media::late::Progress| {
         bar.set_length(state.total);
         bar.set_position(state.done);
     };
-    let written = media::iso::write(description, files, &root, &output.target(), &step);
+    let root = RootImage(root);
+    let written = media::iso::write(description, files, &[&root], &output.target(), &step);
     bar.finish_and_clear();
     let report = written.map_err(|error| classify(&building, error))?;
     output
@@ -89,8 +91,8 @@ pub(crate) fn run(arguments: &BuildArguments, environment: &Environment) -> Resu
         "{}: {} MiB, {} MiB of it the root file system image of {} files, in {:.1} s",
         arguments.output.display(),
         report.len >> 20,
-        report.root_image.len >> 20,
-        report.root_image.inodes,
+        report.placed.iter().map(|placed| placed.len).sum::<u64>() >> 20,
+        system.tree.walk().count(),
         started.elapsed().as_secs_f64()
     ));
     Ok(())

@@ -7,6 +7,7 @@ mod build;
 mod failure;
 mod inspect_command;
 mod machine_command;
+mod payloads;
 mod progress;
 mod report;
 mod run;

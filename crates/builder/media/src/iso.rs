@@ -2,77 +2,23 @@
 //!
 //! ```text
 //! boot configuration, kernels, initramfs, boot images      known when the ISO is begun
-//! liveos/rootfs.img                                        compressed straight into its place
+//! liveos/rootfs.img or boot/initrd.img                     compressed straight into its place
 //! liveos/checksums                                         the media check table, of all before it
 //! ```
 
 use std::sync::Arc;
 
-use block::{Content, DiskFile, Error, OffsetTarget, ReadAt, Result, WriteAt as _};
+use block::{DiskFile, Error, OffsetTarget, ReadAt, Result, WriteAt as _};
 use contract::checksums::{Algorithm, Checksums, DIGEST_LEN};
-use formats::iso9660::{BiosBoot, EfiBoot, File, Image, Options, VolumeId};
-use formats::squashfs;
-use tree::{Inode, Metadata, Node, Timestamp, Tree, TreePath};
+use formats::iso9660::{BiosBoot, EfiBoot, Image, Options, VolumeId};
+use tree::TreePath;
 
+use crate::files::Files;
+use crate::late::{Late, Progress};
 use crate::sums::{CHUNK, SummingTarget};
 
 /// The longest media check table, in bytes: what the runtime reads.
 const MAX_TABLE: u64 = contract::checksums::MAX_LEN as u64;
-
-/// What goes on the ISO besides the root file system image.
-#[derive(Debug)]
-pub struct Files {
-    tree: Tree<File>,
-    time: Timestamp,
-}
-
-impl Files {
-    /// An ISO with nothing on it; `time` is the time of all its files and folders.
-    #[must_use]
-    pub fn new(time: Timestamp) -> Self {
-        let root = Metadata {
-            mtime: time,
-            ..Metadata::with_permissions(0o755)
-        };
-        Self {
-            tree: Tree::new(root),
-            time,
-        }
-    }
-
-    /// Puts a file at `path` (relative to the root of the media), in the place of one that was put there before.
-    ///
-    /// # Errors
-    ///
-    /// [`Kind::Corrupt`](block::Kind::Corrupt) where the path cannot be one.
-    pub fn put(&mut self, path: &str, content: Content) -> Result<()> {
-        self.insert(path, File::Content(content))
-    }
-
-    fn insert(&mut self, path: &str, file: File) -> Result<()> {
-        let refuse = |error: tree::Error| {
-            Error::corrupt(format!("putting {path} on the media"), "").caused_by(error)
-        };
-        let parsed = TreePath::parse(path).map_err(refuse)?;
-        if let Some(parent) = parsed.parent() {
-            let folder = Metadata {
-                mtime: self.time,
-                ..Metadata::with_permissions(0o755)
-            };
-            self.tree
-                .make_directories(&parent, &folder)
-                .map_err(refuse)?;
-        }
-        let metadata = Metadata {
-            mtime: self.time,
-            ..Metadata::with_permissions(0o644)
-        };
-        self.tree
-            .put(&parsed, Inode::new(metadata, Node::File(file)))
-            .map_err(refuse)?;
-        Ok(())
-    }
-}
 
 /// How the ISO boots and what it is called.
 #[derive(Debug)]
@@ -87,16 +33,27 @@ pub struct Description {
     pub efi: String,
 }
 
+/// A late payload on the ISO.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Its path, relative to the root of the media.
+    pub path: String,
+    /// Where it begins on the ISO, in bytes.
+    pub offset: u64,
+    /// Its length in bytes.
+    pub len: u64,
+}
+
 /// What was written.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The length of the ISO in bytes.
     pub len: u64,
-    /// The root file system image.
-    pub root_image: squashfs::Written,
+    /// The late payloads, in the order in which they were given.
+    pub placed: Vec<Placed>,
 }
 
-/// Writes the ISO to `target`, which is empty: `files`, then the root file system image, then the media check table.
+/// Writes the ISO to `target`, which is empty: `files`, then the late payloads, then the media check table.
 ///
 /// # Errors
 ///
@@ -104,39 +61,47 @@ pub struct Report {
 pub fn write(
     description: Description,
     mut files: Files,
-    root: &squashfs::Checked<'_>,
+    late: &[&dyn Late],
     target: &Arc<DiskFile>,
-    progress: &(dyn Fn(squashfs::Progress) + Sync),
+    progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Report> {
     let path = |text: &str| {
         TreePath::parse(text)
             .map_err(|error| Error::corrupt("a path of the media", "").caused_by(error))
     };
-    let (image_path, table_path) = (contract::media::ROOT_IMAGE, contract::media::CHECKSUMS);
-    files.insert(
-        image_path,
-        File::Late {
-            max_len: root.max_len(),
-        },
-    )?;
-    files.insert(table_path, File::Late { max_len: MAX_TABLE })?;
+    for payload in late {
+        files.put_late(payload.path(), payload.max_len())?;
+    }
+    files.put_late(contract::media::CHECKSUMS, MAX_TABLE)?;
 
-    let mut options = Options::new(description.volume_id, files.time);
+    let mut options = Options::new(description.volume_id, files.time());
     options.application_id = printable(&description.title, 128);
     options.preparer = "LIVEOS".to_owned();
     options.bios = description.bios;
     options.efi = Some(EfiBoot {
         image: path(&description.efi)?,
     });
-    let (image_path, table_path) = (path(image_path)?, path(table_path)?);
-    options.late = vec![image_path.clone(), table_path.clone()];
+    let table_path = path(contract::media::CHECKSUMS)?;
+    for payload in late {
+        options.late.push(path(payload.path())?);
+    }
+    options.late.push(table_path.clone());
 
     let summing = SummingTarget::new(Arc::clone(target));
-    let mut image = Image::begin(&files.tree, &options, &summing)?;
-    let at = image.next_offset();
-    let root_image = squashfs::write(root, &OffsetTarget::new(&summing, at), progress)
-        .map_err(|error| error.while_doing("writing the root file system image"))?;
-    image.place(&image_path, root_image.len)?;
+    let mut image = Image::begin(files.tree(), &options, &summing)?;
+    let mut placed = Vec::new();
+    for payload in late {
+        let offset = image.next_offset();
+        let len = payload
+            .write(&OffsetTarget::new(&summing, offset), progress)
+            .map_err(|error| error.while_doing(format!("writing {}", payload.path())))?;
+        image.place(&path(payload.path())?, len)?;
+        placed.push(Placed {
+            path: payload.path().to_owned(),
+            offset,
+            len,
+        });
+    }
 
     let covered = image.next_offset();
     let table_at = covered;
@@ -148,7 +113,7 @@ pub fn write(
     target.write_all_at(table(covered, digests).print().as_bytes(), table_at)?;
     Ok(Report {
         len: report.len,
-        root_image,
+        placed,
     })
 }
 
