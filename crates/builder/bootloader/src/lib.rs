@@ -13,5 +13,6 @@ pub mod bios;
 pub mod bls;
 pub mod cmdline;
 pub mod grub;
+pub mod ipxe;
 pub mod live;
 pub mod version;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use block::Result;
 use bootloader::cmdline;
 use bootloader::grub::{EnvironmentBlock, Script};
-use bootloader::live::{ImageConfig, LiveBoot, LiveConfig, LiveKernel, Origin, configure};
+use bootloader::live::{ImageConfig, LiveBoot, LiveConfig, LiveKernel, Medium, Origin, configure};
 use proptest::prelude::*;
 use reference::need;
 
@@ -454,7 +454,7 @@ fn values_of_command_line_variables_lose_what_is_ours() {
 #[test]
 fn the_redirector_goes_on_with_the_medias_configuration() {
     let mut boot = boot(&["6.1"]);
-    boot.volume_id = "MY DISK".to_owned();
+    boot.medium = Medium::Volume("MY DISK".to_owned());
     let redirector = Image::default().configure(&boot).redirector;
     assert!(Script::parse(redirector.clone()).is_ok());
     assert!(redirector.starts_with("search --no-floppy --label 'MY DISK' --set=root\n"));

@@ -1,5 +1,6 @@
 //! What GRUB's commands mean for live media.
 
+use super::Medium;
 use crate::grub::{Command, Word, quote};
 
 /// What a command is to us.
@@ -102,12 +103,15 @@ fn is_identifier(text: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// A `search` for the media.
-pub(super) fn search(volume_id: &str, variable: &str) -> String {
-    format!(
-        "search --no-floppy --label {} --set={variable}",
-        quote(volume_id)
-    )
+/// A `search` for the media; `None` where GRUB's own place is theirs.
+pub(super) fn search(medium: &Medium, variable: &str) -> Option<String> {
+    match medium {
+        Medium::Volume(volume_id) => Some(format!(
+            "search --no-floppy --label {} --set={variable}",
+            quote(volume_id)
+        )),
+        Medium::Network => None,
+    }
 }
 
 /// The title of a menu entry or submenu, if no variable is in it.

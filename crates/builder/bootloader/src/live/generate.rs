@@ -152,9 +152,11 @@ pub(super) fn menu_entry(entry: &LiveEntry, boot: &LiveBoot, commands: Commands)
         " --unrestricted"
     };
     format!(
-        "menuentry {}{id}{open} {{\n\t{}\n\techo {}\n\t{linux} {} {arguments}\n\t{initrd} {}\n}}\n",
+        "menuentry {}{id}{open} {{\n{}\techo {}\n\t{linux} {} {arguments}\n\t{initrd} {}\n}}\n",
         quote(&one_line(&entry.title)),
-        search(&boot.volume_id, "root"),
+        search(&boot.medium, "root")
+            .map(|line| format!("\t{line}\n"))
+            .unwrap_or_default(),
         quote(&format!("Loading Linux {} ...", entry.kernel.version)),
         quote(&entry.kernel.image),
         quote(&entry.kernel.initramfs),
@@ -175,8 +177,11 @@ pub(super) fn generate(
 ) -> (Vec<u8>, Vec<LiveEntry>) {
     let mut text = "# The boot menu of live media, made by liveos.\n".to_owned();
     text.push_str(&console(script));
-    text.push_str(&search(&boot.volume_id, "root"));
-    text.push_str("\ninsmod all_video\nset gfxpayload=keep\n");
+    if let Some(line) = search(&boot.medium, "root") {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text.push_str("insmod all_video\nset gfxpayload=keep\n");
     let mut entries = Vec::new();
     for (at, known) in known.into_iter().enumerate() {
         let key = known
@@ -221,18 +226,23 @@ fn console(script: Option<&Script>) -> String {
         .collect()
 }
 
-/// What a GRUB with another prefix reads first: it finds the media, by their label or else by their root file system image, and goes on
-/// with their `grub.cfg`.
+/// What a GRUB with another prefix reads first: it finds the media, by their label or else by their media check table, and goes on
+/// with their `grub.cfg`. From the network the media are where GRUB came from.
 pub(super) fn redirector(boot: &LiveBoot) -> String {
     let config = format!(
         "($root){}/{}",
         boot.grub_folder,
         contract::media::GRUB_CONFIG_NAME
     );
+    let find = search(&boot.medium, "root").map(|line| {
+        format!(
+            "{line}\nif [ ! -f {config} ]; then\n  search --no-floppy --file /{} --set=root\nfi\n",
+            contract::media::CHECKSUMS
+        )
+    });
     format!(
-        "{}\nif [ ! -f {config} ]; then\n  search --no-floppy --file /{} --set=root\nfi\nset prefix=($root){}\nconfigfile {config}\n",
-        search(&boot.volume_id, "root"),
-        contract::media::ROOT_IMAGE,
+        "{}set prefix=($root){}\nconfigfile {config}\n",
+        find.unwrap_or_default(),
         boot.grub_folder,
     )
 }

@@ -59,11 +59,20 @@ impl std::fmt::Debug for ImageConfig<'_> {
     }
 }
 
+/// Where GRUB finds the media.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// On the disk or CD with this volume identifier.
+    Volume(String),
+    /// Where GRUB itself came from: a server. Nothing is searched for.
+    Network,
+}
+
 /// What the media boot.
 #[derive(Clone, Debug)]
 pub struct LiveBoot {
-    /// The volume identifier, by which GRUB and the runtime find the media.
-    pub volume_id: String,
+    /// Where GRUB finds the media.
+    pub medium: Medium,
     /// The system's name in titles: `PRETTY_NAME` of os-release.
     pub title: String,
     /// GRUB's absolute folder on the media: `/boot/grub2` or `/boot/grub`, whichever the image uses.
@@ -85,7 +94,7 @@ impl LiveBoot {
     #[must_use]
     pub fn new(volume_id: &str, title: &str, kernels: Vec<LiveKernel>) -> Self {
         Self {
-            volume_id: volume_id.to_owned(),
+            medium: Medium::Volume(volume_id.to_owned()),
             title: title.to_owned(),
             grub_folder: format!("/{}", contract::media::GRUB2_DIR),
             kernels,

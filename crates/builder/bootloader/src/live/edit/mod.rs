@@ -124,10 +124,10 @@ impl<'a> Editor<'a> {
         match role(command) {
             Role::Linux => self.linux(visit),
             Role::Initrd => self.initrd(visit),
-            Role::Search => {
-                let text = search(&self.boot.volume_id, &search_variable(command));
-                self.edits.replace(command.span.clone(), text);
-            }
+            Role::Search => match search(&self.boot.medium, &search_variable(command)) {
+                Some(text) => self.edits.replace(command.span.clone(), text),
+                None => self.neutralise(visit),
+            },
             Role::BlsEntries => self.bls_entries(visit),
             Role::LoadEnvironment if !self.variables.has_block(command) => self.neutralise(visit),
             Role::SaveEnvironment => self.neutralise(visit),
