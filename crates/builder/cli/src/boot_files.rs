@@ -76,6 +76,7 @@ pub(crate) fn collect(
             title,
             bios,
             efi,
+            reserved: contract::media::RESERVED_LEN,
         },
     ))
 }

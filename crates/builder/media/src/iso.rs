@@ -3,6 +3,7 @@
 //! ```text
 //! boot configuration, kernels, initramfs, boot images      known when the ISO is begun
 //! liveos/rootfs.img or boot/initrd.img                     compressed straight into its place
+//! liveos/reserved                                          zeros, in which `liveos edit` puts what it changes
 //! liveos/checksums                                         the media check table, of all before it
 //! ```
 
@@ -31,6 +32,8 @@ pub struct Description {
     pub bios: Option<BiosBoot>,
     /// The boot image for UEFI (the ESP), already among the files.
     pub efi: String,
+    /// How many bytes are kept free for later changes in place; 0 for none. [`contract::media::RESERVED_LEN`] where nobody says otherwise.
+    pub reserved: u64,
 }
 
 /// A late payload on the ISO.
@@ -53,7 +56,7 @@ pub struct Report {
     pub placed: Vec<Placed>,
 }
 
-/// Writes the ISO to `target`, which is empty: `files`, then the late payloads, then the media check table.
+/// Writes the ISO to `target`, which is empty: `files`, then the late payloads, the reserved area, and the media check table.
 ///
 /// # Errors
 ///
@@ -72,6 +75,9 @@ pub fn write(
     for payload in late {
         files.put_late(payload.path(), payload.max_len())?;
     }
+    if description.reserved > 0 {
+        files.put_late(contract::media::RESERVED, description.reserved)?;
+    }
     files.put_late(contract::media::CHECKSUMS, MAX_TABLE)?;
 
     let mut options = Options::new(description.volume_id, files.time());
@@ -84,6 +90,9 @@ pub fn write(
     let table_path = path(contract::media::CHECKSUMS)?;
     for payload in late {
         options.late.push(path(payload.path())?);
+    }
+    if description.reserved > 0 {
+        options.late.push(path(contract::media::RESERVED)?);
     }
     options.late.push(table_path.clone());
 
@@ -101,6 +110,11 @@ pub fn write(
             offset,
             len,
         });
+    }
+
+    if description.reserved > 0 {
+        // Never written, so it reads as zeros and takes no room where files may have holes.
+        image.place(&path(contract::media::RESERVED)?, description.reserved)?;
     }
 
     let covered = image.next_offset();

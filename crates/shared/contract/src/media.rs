@@ -19,6 +19,11 @@ pub const CLASSIC_IMAGE_NAME: &str = "squashfs.img";
 pub const ROOT_IMAGE: &str = "liveos/rootfs.img";
 /// The media check's table on the media (see [`crate::checksums`]).
 pub const CHECKSUMS: &str = "liveos/checksums";
+/// The area on the media that is kept free for changes in place: zeros, until something is changed.
+pub const RESERVED: &str = "liveos/reserved";
+/// The length of the reserved area where nobody says otherwise, in bytes: a boot menu with hundreds of kernels has 300 KiB, and a change
+/// needs room for the old one and the new one at once; scripts, keys and configuration for the initramfs have less, a driver about 1 MiB.
+pub const RESERVED_LEN: u64 = 4 << 20;
 /// The media check's table in the folder that `rd.live.dir=` names.
 pub const CHECKSUMS_NAME: &str = "checksums";
 
@@ -103,6 +108,7 @@ mod tests {
     fn composed_paths_agree_with_their_parts() {
         assert_eq!(ROOT_IMAGE, format!("{DIR}/{ROOT_IMAGE_NAME}"));
         assert_eq!(CHECKSUMS, format!("{DIR}/{CHECKSUMS_NAME}"));
+        assert!(RESERVED.starts_with(DIR));
         for path in [
             LIVE_MOUNT,
             LIVE_DEVICE,
