@@ -92,15 +92,41 @@ codes! {
     NO_LIVE_ROOT = "L0101", Start, "the command line names no live medium",
         "add root=live:LABEL=<volume identifier> to the kernel command line";
     ROOT_UNKNOWN = "L0102", Start, "root=live: in a form that is not understood",
-        "use live:LABEL=, UUID=, PARTLABEL=, PARTUUID=, CDLABEL= or live:/dev/<device>";
+        "use live:LABEL=, UUID=, PARTLABEL=, PARTUUID=, CDLABEL=, live:/dev/<device> or live:http://<host>/<path>";
     NOT_SUPPORTED = "L0103", Start, "the command line asks for something that cannot be done yet",
         "take the parameter away, or use an initramfs made by dracut";
     MODULE_INDEX = "L0104", Start, "the list of kernel modules in the initramfs is damaged",
         "build the media again";
+    NETWORK_UNKNOWN = "L0105", Start, "the command line says something of the network that is not understood",
+        "use ip=dhcp, ip=<card>:dhcp or ip=<address>::<gateway>:<mask>::<card>:none";
+    DIGEST_UNKNOWN = "L0106", Start, "liveos.digest= is not understood",
+        "use liveos.digest=sha256:<64 hexadecimal digits>";
     MEDIUM_NOT_FOUND = "L0201", Find, "the medium did not appear",
         "check that the medium is plugged in and that root= names its label; rd.timeout= sets how long to wait";
     MEDIUM_MOUNT = "L0202", Find, "the medium cannot be mounted",
         "try another drive or port, or write the medium again";
+    NO_NETWORK_CARD = "L0210", Find, "no network card appeared",
+        "check ip= and BOOTIF=, and that the initramfs was built for the network and has the card's driver";
+    NO_LINK = "L0211", Find, "no network card has a link",
+        "check the cables and the switch; rd.net.timeout.carrier= sets how long to wait";
+    NO_ADDRESS = "L0212", Find, "no DHCP server answered",
+        "check the DHCP server, or give a fixed address with ip=; rd.net.timeout.dhcp= sets how long to wait";
+    NETWORK_REFUSED = "L0213", Find, "the kernel refuses the network configuration",
+        "check the addresses in ip=";
+    SERVER_UNREACHABLE = "L0214", Find, "the server cannot be reached",
+        "check the URL in root=, the gateway, the name server and the server itself";
+    FETCH_REFUSED = "L0215", Find, "the server does not give the medium",
+        "check the URL in root=, and that the server may read the file";
+    FETCH_BROKEN = "L0216", Find, "the download did not come to its end",
+        "check the network and the server, and start again";
+    FETCH_MEMORY = "L0217", Find, "not enough memory for the medium",
+        "use a machine with more memory, or a smaller medium";
+    FETCH_DIGEST = "L0218", Find, "the medium from the network is not what was asked for",
+        "check the file on the server against liveos.digest=; do not use it";
+    FETCH_UNKNOWN = "L0219", Find, "what was fetched is no live medium",
+        "check that the URL in root= names an ISO, a squashfs or an EROFS image";
+    FETCH_CERTIFICATE = "L0220", Find, "the server's certificate is not accepted",
+        "check the machine's clock and the server's certificate, and that the image has its authority's certificate";
     NO_CHECKSUMS = "L0301", Verify, "a media check was asked for, and the medium has no table for it",
         "boot without rd.live.check, or build the media with checksums";
     CHECKSUMS_DAMAGED = "L0302", Verify, "the media check's table is damaged",

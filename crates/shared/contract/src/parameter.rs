@@ -30,6 +30,8 @@ pub enum Dialect {
     Dracut,
     /// dracut's modules `dmsquash-live`, `overlayfs` and their relatives.
     DmsquashLive,
+    /// liveos' own.
+    Liveos,
 }
 
 /// What the runtime does with a parameter.
@@ -122,8 +124,42 @@ pub const MODPROBE_BLACKLIST: &str = "modprobe.blacklist";
 pub const READ_WRITE: &str = "rw";
 /// `ro`: the kernel starts with a read-only root.
 pub const READ_ONLY: &str = "ro";
+/// `ip=`: how network cards get their addresses.
+pub const IP: &str = "ip";
+/// `BOOTIF=`: the hardware address of the card that the firmware booted from.
+pub const BOOTIF: &str = "BOOTIF";
+/// `rd.bootif`: whether `BOOTIF=` counts.
+pub const USE_BOOTIF: &str = "rd.bootif";
+/// `nameserver=`: a name server.
+pub const NAME_SERVER: &str = "nameserver";
+/// `rd.peerdns`: whether DHCP's name servers count.
+pub const PEER_DNS: &str = "rd.peerdns";
+/// `rd.neednet`: the network comes up although the medium is a local one.
+pub const NEED_NETWORK: &str = "rd.neednet";
+/// `rd.net.timeout.iflink=`: how long a network card is waited for.
+pub const DEVICE_LIMIT: &str = "rd.net.timeout.iflink";
+/// `rd.net.timeout.carrier=`: how long a link is waited for.
+pub const CARRIER_LIMIT: &str = "rd.net.timeout.carrier";
+/// `rd.net.timeout.dhcp=`: how long an address is waited for.
+pub const DHCP_LIMIT: &str = "rd.net.timeout.dhcp";
+/// `rd.noverifyssl`: servers' certificates are not verified.
+pub const NO_VERIFY_SSL: &str = "rd.noverifyssl";
+/// `bond=`: a device made of others.
+pub const BOND: &str = "bond";
+/// `bridge=`: a device made of others.
+pub const BRIDGE: &str = "bridge";
+/// `team=`: a device made of others.
+pub const TEAM: &str = "team";
+/// `vlan=`: a device on top of another.
+pub const VLAN: &str = "vlan";
+/// `ifname=`: another name for a device.
+pub const IFNAME: &str = "ifname";
+/// `rd.route=`: a route.
+pub const ROUTE: &str = "rd.route";
+/// `liveos.digest=`: the digest that the fetched medium must have.
+pub const DIGEST: &str = "liveos.digest";
 
-use Dialect::{DmsquashLive, Dracut, Kernel};
+use Dialect::{DmsquashLive, Dracut, Kernel, Liveos};
 use Kind::{Boolean, BooleanOrText, List, Mebibytes, Seconds, Size, Text};
 use Standing::{Honoured, Ignored, Moot, Refused};
 
@@ -146,7 +182,7 @@ const fn row(
 /// Every parameter.
 #[rustfmt::skip]
 pub const ALL: &[Parameter] = &[
-    row((ROOT, Text, Kernel), "", Honoured, "live:LABEL=, UUID=, PARTLABEL=, PARTUUID=, CDLABEL= or live:/dev/...: the live medium"),
+    row((ROOT, Text, Kernel), "", Honoured, "live:LABEL=, UUID=, PARTLABEL=, PARTUUID=, CDLABEL=, live:/dev/... or live:http(s)://...: the live medium"),
     row((LIVE_IMAGE, Boolean, DmsquashLive), "0", Honoured, "what root= names is a live medium, also without live:"),
     row((LIVE_DIR, Text, DmsquashLive), "LiveOS", Honoured, "the folder on the medium that holds the root file system image"),
     row((LIVE_SQUASHIMG, Text, DmsquashLive), "squashfs.img", Honoured, "the root file system image's name in that folder"),
@@ -187,6 +223,23 @@ pub const ALL: &[Parameter] = &[
     row((READ_ONLY, Boolean, Kernel), "0", Moot, "the root of a live system is writable"),
     row(("rootflags", Text, Kernel), "", Ignored, "mount options of the root"),
     row(("rootfstype", Text, Kernel), "", Moot, "the file system is known by its content"),
+    row((IP, List, Dracut), "dhcp", Honoured, "how network cards get their addresses: dhcp, card:dhcp, or address::gateway:mask:host:card:none"),
+    row((BOOTIF, Text, Kernel), "", Honoured, "the hardware address of the card that the firmware booted from: no other one is used"),
+    row((USE_BOOTIF, Boolean, Dracut), "1", Honoured, "whether BOOTIF= counts"),
+    row((NAME_SERVER, List, Dracut), "", Honoured, "a name server, before those of DHCP"),
+    row((PEER_DNS, Boolean, Dracut), "1", Honoured, "whether the name servers of DHCP count"),
+    row((NEED_NETWORK, Boolean, Dracut), "0", Honoured, "the network comes up although the medium is a local one"),
+    row((DEVICE_LIMIT, Seconds, Dracut), "60", Honoured, "how long a network card is waited for"),
+    row((CARRIER_LIMIT, Seconds, Dracut), "30", Honoured, "how long a link is waited for"),
+    row((DHCP_LIMIT, Seconds, Dracut), "75", Honoured, "how long an address is waited for"),
+    row((NO_VERIFY_SSL, Boolean, Dracut), "0", Honoured, "servers' certificates are not verified"),
+    row((BOND, List, Dracut), "", Ignored, "a network device made of others"),
+    row((BRIDGE, List, Dracut), "", Ignored, "a network device made of others"),
+    row((TEAM, List, Dracut), "", Ignored, "a network device made of others"),
+    row((VLAN, List, Dracut), "", Ignored, "a network device on top of another"),
+    row((IFNAME, List, Dracut), "", Ignored, "another name for a network device"),
+    row((ROUTE, List, Dracut), "", Ignored, "a route"),
+    row((DIGEST, Text, Liveos), "", Honoured, "sha256:...: the digest that the medium from the network must have"),
     row(("live.updates", Text, DmsquashLive), "", Refused, "files from the network on top of the root"),
     row(("roothash", Text, Kernel), "", Refused, "the verity root hash that the root must have"),
     row(("usrhash", Text, Kernel), "", Refused, "the verity root hash that /usr must have"),
@@ -224,6 +277,7 @@ pub fn is_managed(name: &str) -> bool {
         || name.starts_with("rd.live.")
         || name == OVERLAY
         || name.starts_with("rd.overlay.")
+        || name.starts_with("liveos.")
         || find(name).is_some_and(|p| p.dialect == DmsquashLive)
 }
 

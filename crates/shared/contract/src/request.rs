@@ -7,9 +7,13 @@
 use std::time::Duration;
 
 use crate::cmdline::{Argument, Cmdline};
-use crate::failure::{Failure, NOT_SUPPORTED, ROOT_UNKNOWN, Stage};
+use crate::failure::{DIGEST_UNKNOWN, Failure, NOT_SUPPORTED, ROOT_UNKNOWN, Stage};
 use crate::parameter::{self as name, Kind, Parameter, Standing};
 use crate::{label, media};
+
+pub mod network;
+
+use network::Network;
 
 /// How long the medium is waited for where nothing else is said: dracut's `rd.retry` has the same default.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(180);
@@ -34,6 +38,15 @@ pub enum Root {
     PartUuid(String),
     /// A block device's name under `/dev`: `sda1`.
     Device(String),
+    /// A file on a server: `http://…` or `https://…`, printable ASCII with something for a host.
+    Url(String),
+}
+
+/// A digest that what is fetched must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Digest {
+    /// SHA-256.
+    Sha256([u8; 32]),
 }
 
 /// What to do before each stage, and when the boot stops. Every command line has one.
@@ -106,6 +119,15 @@ pub struct Request {
     pub deadline: Option<Duration>,
     /// Kernel modules asked for or forbidden.
     pub drivers: Drivers,
+    /// The network.
+    pub network: Network,
+    /// What the fetched medium must be.
+    pub digest: Option<Digest>,
+    /// Whether a server's certificate is verified.
+    pub verify_certificates: bool,
+    /// Whether the command line says where on the medium the root file system image is. Where it does not, a medium from the network
+    /// may have it where our own media have it.
+    pub says_layout: bool,
     /// What was asked for and is not done, one line each, for the console.
     pub notices: Vec<String>,
 }
@@ -161,6 +183,10 @@ impl Request {
         for argument in cmdline.arguments() {
             note_what_is_not_done(argument, &mut notices)?;
         }
+        let is_remote = matches!(root, Root::Url(_));
+        let needs_network = is_remote || cmdline.boolean(&[name::NEED_NETWORK], false);
+        let network = Network::read(cmdline, needs_network, &mut notices)?;
+        let digest = read_digest(cmdline, is_remote)?;
         let overlay_size = read_overlay(cmdline, &mut notices);
         let deadline = read_deadline(cmdline, &mut notices);
         let text = |name: &str, default: &str| {
@@ -188,6 +214,12 @@ impl Request {
                 post: modules(cmdline, &[name::DRIVER_POST]),
                 blacklist: modules(cmdline, &[name::DRIVER_BLACKLIST, name::MODPROBE_BLACKLIST]),
             },
+            network,
+            digest,
+            verify_certificates: !cmdline.boolean(&[name::NO_VERIFY_SSL], false),
+            says_layout: [name::LIVE_DIR, name::LIVE_SQUASHIMG]
+                .iter()
+                .any(|name| cmdline.value(name).is_some()),
             notices,
         }))
     }
@@ -219,7 +251,8 @@ fn read_root(cmdline: &Cmdline) -> Result<Option<Root>, Failure> {
         return Ok(None);
     };
     let is_url = |text: &str| text.contains("://") || text.starts_with("nfs:");
-    let form = match value.strip_prefix("live:") {
+    let prefixed = value.strip_prefix("live:");
+    let form = match prefixed.or_else(|| value.strip_prefix("livenet:")) {
         Some(form) => form,
         None if value.starts_with("http://") || value.starts_with("https://") => value,
         None if cmdline.boolean(&[name::LIVE_IMAGE], false) => value,
@@ -227,8 +260,17 @@ fn read_root(cmdline: &Cmdline) -> Result<Option<Root>, Failure> {
     };
     let not_yet = |what: &str| Failure::new(NOT_SUPPORTED, format!("root={value}: {what}"));
     let unknown = |what: &str| Failure::new(ROOT_UNKNOWN, format!("root={value}{what}"));
+    if let Some(("http" | "https", rest)) = form.split_once("://") {
+        let has_host = !rest.starts_with(['/', '?', '#']) && !rest.is_empty();
+        return match has_host && form.bytes().all(|byte| byte.is_ascii_graphic()) {
+            true => Ok(Some(Root::Url(form.to_owned()))),
+            false => Err(unknown(
+                ": a URL has a host, and no spaces or letters beyond ASCII",
+            )),
+        };
+    }
     if is_url(form) {
-        return Err(not_yet("a live medium from the network"));
+        return Err(not_yet("only http and https are fetched so far"));
     }
     if let Some(path) = form.strip_prefix("/dev/") {
         return device(path).map(Some).ok_or_else(|| {
@@ -251,6 +293,39 @@ fn read_root(cmdline: &Cmdline) -> Result<Option<Root>, Failure> {
         "PARTUUID" => Ok(Some(Root::PartUuid(named))),
         _ => Err(unknown("")),
     }
+}
+
+/// What the fetched medium must be. Where nothing is fetched a digest cannot be met, and what cannot be met stops the boot.
+fn read_digest(cmdline: &Cmdline, is_remote: bool) -> Result<Option<Digest>, Failure> {
+    let Some(argument) = cmdline.last(name::DIGEST) else {
+        return Ok(None);
+    };
+    let value = argument.value.as_deref().unwrap_or_default();
+    if !is_remote {
+        let cause = format!(
+            "{}={value}: only of a medium from the network",
+            name::DIGEST
+        );
+        return Err(Failure::new(NOT_SUPPORTED, cause));
+    }
+    let digest = value.strip_prefix("sha256:").and_then(sha256);
+    let unknown = || Failure::new(DIGEST_UNKNOWN, format!("{}={value}", name::DIGEST));
+    digest.map(Some).ok_or_else(unknown)
+}
+
+fn sha256(text: &str) -> Option<Digest> {
+    let mut digest = [0; 32];
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != digest.len() || !rest.is_empty() {
+        return None;
+    }
+    for (byte, pair) in digest.iter_mut().zip(pairs) {
+        let pair = str::from_utf8(pair).ok()?;
+        // OK: a sign is no digit, and `from_str_radix` takes one.
+        let digits = pair.bytes().all(|digit| digit.is_ascii_hexdigit());
+        *byte = u8::from_str_radix(pair, 16).ok().filter(|_| digits)?;
+    }
+    Some(Digest::Sha256(digest))
 }
 
 /// A path below `/dev/`: udev's links become what they are made from.

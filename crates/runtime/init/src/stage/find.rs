@@ -274,6 +274,7 @@ impl Search<'_, '_> {
                 !identity.uuid.is_empty() && wanted.eq_ignore_ascii_case(&identity.uuid)
             }
             Root::Device(wanted) => *wanted == name.replace('!', "/"),
+            Root::Url(_) => false,
             Root::PartLabel(wanted) => self
                 .partition(name)
                 .is_some_and(|partition| label::matches(wanted, &partition.name)),
@@ -305,6 +306,7 @@ impl Search<'_, '_> {
             Root::PartLabel(l) => format!("the partition name \"{l}\""),
             Root::PartUuid(u) => format!("the partition UUID \"{u}\""),
             Root::Device(d) => format!("the name /dev/{d} and a known file system"),
+            Root::Url(u) => format!("what {u} has"),
         };
         let seen: Vec<String> = self
             .seen

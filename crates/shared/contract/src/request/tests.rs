@@ -58,9 +58,39 @@ fn every_form_of_root_is_understood() {
         ("rd.live.image root=LABEL=x", Root::Label("x".into())),
         ("rd.live.image=1 root=/dev/sr0", Root::Device("sr0".into())),
         ("root=/dev/sda1 root=live:LABEL=x", Root::Label("x".into())),
+        ("root=live:http://a/b", Root::Url("http://a/b".into())),
+        (
+            "root=livenet:http://a:80/b",
+            Root::Url("http://a:80/b".into()),
+        ),
+        ("root=http://a?b", Root::Url("http://a?b".into())),
+        ("root=https://a/b", Root::Url("https://a/b".into())),
     ] {
         assert_eq!(request(text).root, root, "{text}");
     }
+}
+
+#[test]
+fn a_url_needs_the_network_and_may_have_a_digest() {
+    let text = "root=live:http://a/b liveos.digest=sha256:";
+    let digits = "00ff".repeat(15) + "Ab1f";
+    let request = request(&format!("{text}{digits}"));
+    let Some(Digest::Sha256(digest)) = request.digest else {
+        panic!("{request:?}");
+    };
+    assert_eq!((digest[1], digest[30], digest[31]), (0xff, 0xab, 0x1f));
+    assert!(request.network.needed && request.verify_certificates && !request.says_layout);
+    assert_eq!(code(&format!("{text}+{}", &digits[1..])), "L0106");
+    assert_eq!(code(&format!("{text}{digits}0")), "L0106");
+    assert_eq!(code(&format!("{text}{}é", &digits[2..])), "L0106");
+}
+
+#[test]
+fn a_local_medium_needs_no_network_unless_that_is_asked_for() {
+    assert!(!request("root=live:LABEL=x ip=nonsense").network.needed);
+    assert!(request("root=live:LABEL=x rd.neednet=1").network.needed);
+    let request = request("root=http://a/b rd.noverifyssl rd.live.dir=liveos");
+    assert!(!request.verify_certificates && request.says_layout);
 }
 
 #[test]
@@ -89,8 +119,17 @@ fn a_live_root_that_cannot_be_done_is_refused_by_its_code() {
         ("root=live:/dev/disk/by-id/x", "L0102"),
         ("root=live:/dev/disk/by-path/x", "L0102"),
         ("root=live:/dev/disk/x", "L0102"),
-        ("root=live:http://a/b", "L0103"),
-        ("root=https://a/b", "L0103"),
+        ("root=live:ftp://a/b", "L0103"),
+        ("root=live:tftp://a/b", "L0103"),
+        ("root=live:http:///b", "L0102"),
+        ("root=live:http://", "L0102"),
+        ("\"root=live:http://a/b c\"", "L0102"),
+        ("root=live:http://a/é", "L0102"),
+        ("root=live:http://a/b ip=nonsense", "L0105"),
+        ("root=live:http://a/b liveos.digest", "L0106"),
+        ("root=live:http://a/b liveos.digest=md5:00", "L0106"),
+        ("root=live:http://a/b liveos.digest=sha256:00", "L0106"),
+        ("root=live:LABEL=x liveos.digest=sha256:00", "L0103"),
         ("root=live:nfs:a:/b", "L0103"),
         ("root=live:/a.ISO", "L0103"),
         ("root=live:/a.img", "L0103"),
