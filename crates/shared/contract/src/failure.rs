@@ -18,6 +18,8 @@ pub enum Stage {
     Overlay,
     /// The change into the new root.
     Switch,
+    /// A system that is the initramfs itself: in the place of all between [`Self::Start`] and [`Self::Switch`].
+    FullOs,
 }
 
 impl Stage {
@@ -31,6 +33,7 @@ impl Stage {
             Self::Base => "open the root file system image",
             Self::Overlay => "add the writable layer",
             Self::Switch => "start the system",
+            Self::FullOs => "restore the system in memory",
         }
     }
 }
@@ -157,6 +160,16 @@ codes! {
         "report this with the lines above";
     INIT_DOES_NOT_START = "L0603", Switch, "the init program does not start",
         "check that it is a program for this machine";
+    NOT_ALL_UNPACKED = "L0801", FullOs, "the system in the initramfs is not all there",
+        "give the machine more memory, or add rootfstype=ramfs to the kernel command line; the kernel's log says why it stopped unpacking";
+    ATTRIBUTES_DAMAGED = "L0802", FullOs, "the list of labels and capabilities is damaged",
+        "build the media again, or load them again";
+    POLICY = "L0803", FullOs, "the SELinux policy cannot be loaded",
+        "boot with enforcing=0 or selinux=0, and check the policy in the image";
+    NO_PLACE = "L0804", FullOs, "there is no place in memory for the system",
+        "give the machine more memory";
+    NOT_RESTORED = "L0805", FullOs, "a file of the system cannot be restored",
+        "give the machine more memory, or use a kernel whose tmpfs has extended attributes (CONFIG_TMPFS_XATTR)";
 }
 
 #[cfg(test)]

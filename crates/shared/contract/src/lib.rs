@@ -8,6 +8,7 @@
 //! * [`failure`]: why a boot stops, and what to do.
 //! * [`module_index`]: the kernel modules of an initramfs, and which device asks for which.
 //! * [`checksums`]: the media check's table.
+//! * [`attributes`]: the extended attributes of a system that is an initramfs.
 //!
 //! Everything is text to a value and back. This crate touches no file, and computes no digest.
 #![forbid(unsafe_code)]
@@ -20,6 +21,7 @@
     )
 )]
 
+pub mod attributes;
 pub mod checksums;
 pub mod cmdline;
 mod error;

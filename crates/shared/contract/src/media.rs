@@ -72,6 +72,19 @@ pub const INITRD_RELEASE: &str = "/etc/initrd-release";
 pub const CMDLINE_DROP_INS: &str = "/etc/cmdline.d";
 /// A file of the initramfs whose lines come after [`CMDLINE_DROP_INS`] and before the kernel's command line.
 pub const CMDLINE_FILE: &str = "/etc/cmdline";
+/// The folder of a full-os initramfs that is the runtime's own: the system has nothing there, and it is gone when the system runs.
+pub const FULL_OS_DIR: &str = "/.liveos";
+/// The system's own `/init`, where it has one: in a full-os initramfs that name is the runtime's.
+pub const FULL_OS_INIT: &str = "/.liveos/init";
+/// The list of extended attributes in a full-os initramfs (see [`crate::attributes`]). It is unpacked last: where it is missing,
+/// the rest is not all there.
+pub const ATTRIBUTES: &str = "/.liveos/attributes";
+/// Where the runtime takes the system of a full-os initramfs.
+pub const FULL_OS_ROOT: &str = "/.liveos/root";
+/// Where the runtime sees a full-os initramfs without what is mounted on it.
+pub const FULL_OS_SOURCE: &str = "/.liveos/source";
+/// The initramfs on the media that is the whole system, for all kernels.
+pub const FULL_OS_INITRAMFS: &str = "boot/initrd.img";
 /// Where the runtime assembles the new root.
 pub const NEW_ROOT: &str = "/sysroot";
 
@@ -118,6 +131,9 @@ mod tests {
             SHUTDOWN,
         ] {
             assert!(path.starts_with(RUN_INITRAMFS));
+        }
+        for path in [FULL_OS_INIT, ATTRIBUTES, FULL_OS_ROOT, FULL_OS_SOURCE] {
+            assert!(path.starts_with(&format!("{FULL_OS_DIR}/")));
         }
         for path in [EFI_BOOT_X64, EFI_GRUB_X64] {
             assert!(path.starts_with(EFI_BOOT_DIR));
