@@ -27,7 +27,7 @@ const TIERS: [(&str, &[&str]); 2] = [
 ];
 
 /// The Debian packages of all reference tools and of what the boot tests need.
-const PACKAGES: [&str; 34] = [
+const PACKAGES: &[&str] = &[
     "acl",
     "attr",
     "busybox-static",
@@ -49,16 +49,22 @@ const PACKAGES: [&str; 34] = [
     "mmdebstrap",
     "mtools",
     "ovmf",
+    "passwd",
+    "policycoreutils",
     "qemu-system-x86",
     "qemu-utils",
     "sbsigntool",
+    "selinux-policy-default",
+    "selinux-utils",
     "squashfs-tools",
     "strace",
     "syslinux-common",
+    "systemd",
     "tar",
     "time",
     "uidmap",
     "util-linux",
+    "whois",
     "xorriso",
     "xz-utils",
     "zstd",
