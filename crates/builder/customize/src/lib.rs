@@ -10,6 +10,9 @@
 
 pub mod boot;
 pub mod fstab;
+pub mod steps;
+#[cfg(test)]
+mod testing;
 
 use block::{Content, Result};
 use tree::Tree;
@@ -34,6 +37,23 @@ pub enum Warning {
         /// The first field of its line in `fstab`.
         spec: String,
     },
+    /// A setting that could not be honoured as it stands, or that changes more than it says.
+    Setting {
+        /// The key of the configuration: `os.users`.
+        key: &'static str,
+        /// The fact, and what can be done.
+        text: String,
+    },
+}
+
+impl Warning {
+    /// A warning of the setting `key`.
+    pub(crate) fn setting(key: &'static str, text: impl Into<String>) -> Self {
+        Self::Setting {
+            key,
+            text: text.into(),
+        }
+    }
 }
 
 impl std::fmt::Display for Warning {
@@ -45,6 +65,7 @@ impl std::fmt::Display for Warning {
                     "etc/fstab: the swap space {spec} is not used by the live system"
                 )
             }
+            Self::Setting { key, text } => write!(f, "{key}: {text}"),
         }
     }
 }
