@@ -18,6 +18,8 @@ pub mod ext4;
 pub mod fat;
 pub mod iso9660;
 pub mod squashfs;
+mod stream;
+pub mod tar;
 
 /// What a file system or archive says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,333 @@
+//! Where a member goes in the tree.
+//!
+//! As GNU tar does it for root in an empty folder, with `--numeric-owner` and `--keep-directory-symlink`, with these differences:
+//!
+//! * a symbolic link on the way to a member is followed inside the tree only: `/` and `..` of its target end at the tree's root;
+//! * a name with `..` in it is refused, and so is a member below something that is no folder: `tar` passes over both with a message.
+//!
+//! A later member takes the place of an earlier one, but not of a folder with something in it. A folder adds to a folder that is
+//! there, and leaves a symbolic link to one in its place: `lib/` in a second archive does not take `/lib` away from a merged `/usr`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use block::{Content, Error, Kind, Result};
+use tree::{Inode, InodeId, Metadata, Name, Node, Tree, Xattrs};
+
+use super::member::{Member, What};
+
+/// How many folders a path may go through. Real ones have under 30.
+const MAX_DEPTH: usize = 128;
+/// How many symbolic links are followed on the way to one member, as Linux does (`MAXSYMLINKS`).
+const MAX_SYMLINKS: usize = 40;
+/// How many members an archive may have: 8 million, four times the largest systems. What a small archive unpacks to is limited by
+/// nothing else.
+const MAX_MEMBERS: u64 = 8 << 20;
+/// How much all names, targets, xattrs and maps of holes may need in memory, in bytes: 1 GiB, some hundred times what a large system has.
+const MAX_KEPT: u64 = 1 << 30;
+
+const WHAT: &str = "unpacking the archive";
+
+/// A tree that members are put into.
+#[derive(Debug)]
+pub(super) struct Unpacker {
+    tree: Tree<Content>,
+    /// The folder that the last member went into, by its names: most members are neighbours.
+    last: Option<(Vec<Name>, InodeId)>,
+    /// Most files have one of few sets of xattrs.
+    xattrs: BTreeSet<Xattrs>,
+    members: u64,
+    kept: u64,
+}
+
+impl Unpacker {
+    pub(super) fn new() -> Self {
+        Self {
+            tree: Tree::new(Metadata::with_permissions(0o755)),
+            last: None,
+            xattrs: BTreeSet::new(),
+            members: 0,
+            kept: 0,
+        }
+    }
+
+    pub(super) fn finish(self) -> Tree<Content> {
+        self.tree
+    }
+
+    /// Puts `member` where it belongs.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` for a place where it cannot be, `Limit` for more than what is named above; with the member's path and offset.
+    pub(super) fn put(&mut self, mut member: Member) -> Result<()> {
+        let (path, offset) = (std::mem::take(&mut member.path), member.offset);
+        self.count(&path, &member)
+            .and_then(|()| self.place(&path, member))
+            .map_err(|fault| {
+                let message = format!("{}: {}", path.escape_ascii(), fault.message);
+                Error::new(fault.kind, WHAT, message).at(offset)
+            })
+    }
+
+    fn count(&mut self, path: &[u8], member: &Member) -> Placed<()> {
+        self.members = self.members.saturating_add(1);
+        if self.members > MAX_MEMBERS {
+            return Err(Fault::limit(format!("more than {MAX_MEMBERS} members")));
+        }
+        let extra = match &member.what {
+            What::Node(Node::Symlink(target)) => target.len(),
+            What::HardLink(target) => target.len(),
+            What::Node(Node::File(content)) => content.pieces().count().saturating_mul(64),
+            What::Node(_) => 0,
+        };
+        let xattrs = member.metadata.xattrs.iter();
+        let xattrs = xattrs.map(|(name, value)| name.len().saturating_add(value.len()));
+        let all = xattrs.fold(path.len().saturating_add(extra), usize::saturating_add);
+        self.kept = self
+            .kept
+            .saturating_add(u64::try_from(all).unwrap_or(u64::MAX));
+        if self.kept > MAX_KEPT {
+            let message = format!(
+                "names, xattrs and holes of more than {} MiB",
+                MAX_KEPT >> 20
+            );
+            return Err(Fault::limit(message));
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, path: &[u8], member: Member) -> Placed<()> {
+        let mut names = names(path)?;
+        let mut metadata = member.metadata;
+        metadata.xattrs = self.shared(metadata.xattrs);
+        let Some(name) = names.pop() else {
+            return match member.what {
+                What::Node(Node::Directory(_)) => {
+                    *self.tree.metadata_mut(self.tree.root()) = metadata;
+                    Ok(())
+                }
+                _ => Err(Fault::corrupt("the root is a folder".to_owned())),
+            };
+        };
+        let parent = self.parent(&names)?;
+        match member.what {
+            What::Node(Node::Directory(_)) => {
+                names.push(name);
+                self.put_folder(parent, &names, metadata)
+            }
+            What::Node(node) => {
+                self.make_room(parent, &name)?;
+                let inode = Inode::new(metadata, node);
+                self.tree.add(parent, name, inode)?;
+                Ok(())
+            }
+            What::HardLink(target) => self.put_link(parent, name, &target),
+        }
+    }
+
+    /// The one copy of a set of xattrs.
+    fn shared(&mut self, xattrs: Xattrs) -> Xattrs {
+        if let Some(known) = self.xattrs.get(&xattrs) {
+            return Arc::clone(known);
+        }
+        self.xattrs.insert(Arc::clone(&xattrs));
+        xattrs
+    }
+
+    /// The folder with these names, in its parent that was found.
+    fn put_folder(&mut self, parent: InodeId, names: &[Name], metadata: Metadata) -> Placed<()> {
+        let Some(name) = names.last() else {
+            return Ok(());
+        };
+        if let Some(id) = self.child(parent, name) {
+            if self.tree.directory(id).is_some() {
+                *self.tree.metadata_mut(id) = metadata;
+                return Ok(());
+            }
+            let is_link = matches!(self.tree.inode(id).node, Node::Symlink(_));
+            if is_link && self.folder(names, Missing::Refuse).is_ok() {
+                return Ok(());
+            }
+        }
+        self.make_room(parent, name)?;
+        let inode = Inode::new(metadata, Node::empty_directory());
+        self.tree.add(parent, name.clone(), inode)?;
+        Ok(())
+    }
+
+    /// The folder with these names, which a member goes into; made where it is missing.
+    fn parent(&mut self, names: &[Name]) -> Placed<InodeId> {
+        if let Some((known, id)) = &self.last
+            && known == names
+        {
+            return Ok(*id);
+        }
+        let id = self.folder(names, Missing::Make)?;
+        self.last = Some((names.to_vec(), id));
+        Ok(id)
+    }
+
+    fn put_link(&mut self, parent: InodeId, name: Name, target: &[u8]) -> Placed<()> {
+        let shown = target.escape_ascii();
+        let mut names = names(target)?;
+        let found = match names.pop() {
+            Some(last) => {
+                let folder = self.folder(&names, Missing::Refuse)?;
+                self.child(folder, &last)
+            }
+            None => Some(self.tree.root()),
+        };
+        let Some(id) = found else {
+            let message = format!("a hard link to {shown}, which is not in the archive before it");
+            return Err(Fault::corrupt(message));
+        };
+        if self.tree.directory(id).is_some() {
+            return Err(Fault::corrupt(format!("a hard link to {shown}, a folder")));
+        }
+        if self.child(parent, &name) == Some(id) {
+            return Ok(());
+        }
+        self.make_room(parent, &name)?;
+        self.tree.link(parent, name, id)?;
+        Ok(())
+    }
+
+    /// Removes what has the name, unless it is a folder with something in it.
+    fn make_room(&mut self, parent: InodeId, name: &Name) -> Placed<()> {
+        let Some(id) = self.child(parent, name) else {
+            return Ok(());
+        };
+        if self
+            .tree
+            .directory(id)
+            .is_some_and(|names| !names.is_empty())
+        {
+            let message = "there is a folder with something in it in its place".to_owned();
+            return Err(Fault::corrupt(message));
+        }
+        // The way to the last folder may have led through it.
+        self.last = None;
+        self.tree.remove(parent, name.as_bytes());
+        Ok(())
+    }
+
+    fn child(&self, parent: InodeId, name: &Name) -> Option<InodeId> {
+        self.tree.directory(parent)?.get(name).copied()
+    }
+
+    /// The folder with these names from the root on, through symbolic links inside the tree.
+    fn folder(&mut self, names: &[Name], missing: Missing) -> Placed<InodeId> {
+        let straight = names.iter().try_fold(self.tree.root(), |at, name| {
+            let id = self.child(at, name)?;
+            self.tree.directory(id).map(|_| id)
+        });
+        match straight {
+            Some(id) => Ok(id),
+            None => self.folder_by_steps(names, missing),
+        }
+    }
+
+    fn folder_by_steps(&mut self, names: &[Name], missing: Missing) -> Placed<InodeId> {
+        let mut pending: Vec<Vec<u8>> = names.iter().rev().map(|n| n.as_bytes().to_vec()).collect();
+        let mut above = Vec::new();
+        let mut at = self.tree.root();
+        let mut links = 0_usize;
+        while let Some(part) = pending.pop() {
+            if part == b".." {
+                at = above.pop().unwrap_or_else(|| self.tree.root());
+                continue;
+            }
+            let name = Name::new(&part)?;
+            let below = match self.child(at, &name) {
+                Some(id) => id,
+                None if missing == Missing::Make => {
+                    let metadata = Metadata::with_permissions(0o755);
+                    let inode = Inode::new(metadata, Node::empty_directory());
+                    self.tree.add(at, name.clone(), inode)?
+                }
+                None => return Err(Fault::corrupt(format!("there is no folder {name}"))),
+            };
+            match &self.tree.inode(below).node {
+                Node::Directory(_) if above.len() < MAX_DEPTH => {
+                    above.push(at);
+                    at = below;
+                }
+                Node::Directory(_) => return Err(too_deep()),
+                Node::Symlink(target) => {
+                    links = links.saturating_add(1);
+                    if links > MAX_SYMLINKS {
+                        let message = format!("more than {MAX_SYMLINKS} symbolic links on the way");
+                        return Err(Fault::corrupt(message));
+                    }
+                    if target.first() == Some(&b'/') {
+                        above.clear();
+                        at = self.tree.root();
+                    }
+                    let parts = parts(target);
+                    let parts: Vec<Vec<u8>> = parts.take(MAX_DEPTH).map(<[u8]>::to_vec).collect();
+                    pending.extend(parts.into_iter().rev());
+                }
+                _ => return Err(Fault::corrupt(format!("{name} is no folder"))),
+            }
+        }
+        Ok(at)
+    }
+}
+
+/// What is done about a folder that is not there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Make,
+    Refuse,
+}
+
+type Placed<T> = std::result::Result<T, Fault>;
+
+/// Why a member cannot be put where it belongs.
+struct Fault {
+    kind: Kind,
+    message: String,
+}
+
+impl Fault {
+    fn corrupt(message: String) -> Self {
+        let kind = Kind::Corrupt;
+        Self { kind, message }
+    }
+
+    fn limit(message: String) -> Self {
+        let kind = Kind::Limit;
+        Self { kind, message }
+    }
+}
+
+impl From<tree::Error> for Fault {
+    fn from(error: tree::Error) -> Self {
+        match error {
+            tree::Error::TooManyInodes => Self::limit(error.to_string()),
+            _ => Self::corrupt(error.to_string()),
+        }
+    }
+}
+
+fn too_deep() -> Fault {
+    Fault::limit(format!(
+        "the path goes through more than {MAX_DEPTH} folders"
+    ))
+}
+
+/// The parts of a path without those that lead nowhere.
+fn parts(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let parts = path.split(|byte| *byte == b'/');
+    parts.filter(|part| !part.is_empty() && *part != b".")
+}
+
+/// The names that a member's path goes through; a leading slash counts for nothing.
+fn names(path: &[u8]) -> Placed<Vec<Name>> {
+    let names: Vec<Name> = parts(path).map(Name::new).collect::<tree::Result<_>>()?;
+    if names.len() > MAX_DEPTH {
+        return Err(too_deep());
+    }
+    Ok(names)
+}
