@@ -23,17 +23,12 @@ const MAX_NESTING: u8 = 1;
 ///
 /// What reading answers.
 pub fn probe(source: &dyn ReadAt) -> Result<Option<Identity>> {
-    let len = usize::try_from(source.len())
-        .unwrap_or(usize::MAX)
-        .min(64 << 10);
-    let mut head = vec![0; len];
-    source.read_exact_at(&mut head, 0)?;
-    let begins = match Compression::of(&head) {
+    let begins = match Compression::of(&head(source, MAGIC.len())?) {
         Some(compression) => {
-            let head: Arc<dyn ReadAt> = Arc::new(head);
+            let head: Arc<dyn ReadAt> = Arc::new(head(source, compression.first_block())?);
             compression.peek(&head, 0)
         }
-        None => head,
+        None => head(source, MAGIC.len())?,
     };
     let found = begins.starts_with(MAGIC) || begins.starts_with(MAGIC_CHECKED);
     Ok(found.then(|| Identity {
@@ -41,6 +36,14 @@ pub fn probe(source: &dyn ReadAt) -> Result<Option<Identity>> {
         label: String::new(),
         uuid: String::new(),
     }))
+}
+
+/// The first `len` bytes of `source`, or all of them where there are fewer.
+fn head(source: &dyn ReadAt, len: usize) -> Result<Vec<u8>> {
+    let len = usize::try_from(source.len()).unwrap_or(len).min(len);
+    let mut head = vec![0; len];
+    source.read_exact_at(&mut head, 0)?;
+    Ok(head)
 }
 
 /// Reads all archives of `source`, a later one over the earlier ones, as the kernel unpacks them.

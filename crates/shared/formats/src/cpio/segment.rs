@@ -105,6 +105,15 @@ impl Compression {
         Ok((output, input.get_ref().offset.saturating_sub(ahead)))
     }
 
+    /// How many bytes of a stream are enough to unpack its beginning: a decoder of zstd or lz4 gives nothing before a whole block is there,
+    /// whose content is at most 128 KiB and 8 MiB; what does not get shorter is stored with a little more.
+    pub(crate) fn first_block(self) -> usize {
+        match self {
+            Self::Lz4 => lz4_flex::block::get_maximum_output_size(LZ4_BLOCK).saturating_add(8),
+            _ => 192 << 10,
+        }
+    }
+
     /// The first 6 bytes of what begins at `offset`, unpacked; fewer where it ends or is damaged.
     pub(crate) fn peek(self, source: &Arc<dyn ReadAt>, offset: u64) -> Vec<u8> {
         if self == Self::Lz4 {

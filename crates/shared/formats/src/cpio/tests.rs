@@ -229,6 +229,29 @@ fn every_compression_and_archives_in_a_row_are_read() {
 }
 
 #[test]
+fn an_archive_that_hardly_gets_shorter_is_known_by_its_first_block() {
+    let mut state = 1_u64;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005) + 1;
+        state.to_be_bytes()[0]
+    });
+    let noise: Vec<u8> = noise.take(6 << 20).collect();
+    let mut tree = Tree::new(Metadata::with_permissions(0o755));
+    let inode = Inode::new(Metadata::default(), file(&noise));
+    tree.put(&path("noise"), inode).unwrap();
+    let bytes = archive(&tree);
+    for compression in [
+        Compression::Gzip,
+        Compression::Xz,
+        Compression::Zstd,
+        Compression::Lz4,
+    ] {
+        let found = probe(&compressed(&bytes, compression)).unwrap();
+        assert!(found.is_some(), "{}", compression.name());
+    }
+}
+
+#[test]
 fn what_is_no_initramfs_is_not_taken_for_one() {
     for bytes in [
         Vec::new(),
