@@ -195,6 +195,29 @@ impl ModulesFolders {
     }
 }
 
+/// What a file is that begins as a kernel image does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelImage {
+    /// The version that is written in it, as `uname -r` prints it; `None` where none is, as in images for other machines than x86.
+    pub version: Option<String>,
+}
+
+/// Says whether `content` begins as a kernel image for x86, arm64 or RISC-V does: by the boot header alone, whatever its name.
+///
+/// # Errors
+///
+/// What reading answers.
+pub fn kernel_image(content: &Content) -> Result<Option<KernelImage>> {
+    let head = file::head(content, 0x240)?;
+    let x86 = head.get(0x202..0x206) == Some(b"HdrS");
+    let other = matches!(head.get(56..60), Some(b"ARM\x64" | b"RSC\x05"));
+    if !x86 && !other {
+        return Ok(None);
+    }
+    let version = written_version(content)?;
+    Ok(Some(KernelImage { version }))
+}
+
 /// The version that is written in an x86 kernel image: the first word of the text that the boot header's `kernel_version` points
 /// to. `None` for other images.
 ///
@@ -340,6 +363,20 @@ mod tests {
             let mut warnings = Vec::new();
             assert!(find(&tree, &mut warnings).unwrap().is_empty(), "{name}");
             assert_eq!(warnings.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_kernel_image_is_known_by_its_header_and_says_its_version() {
+        let look = |bytes: Vec<u8>| kernel_image(&Content::from_bytes(bytes)).unwrap();
+        let version = |text: &str| Some(text.to_owned());
+        let found = look(image("6.9.1-x"));
+        assert_eq!(found.unwrap().version, version("6.9.1-x"));
+        let mut arm = vec![0; 64];
+        arm[56..60].copy_from_slice(b"ARM\x64");
+        assert_eq!(look(arm), Some(KernelImage { version: None }));
+        for other in [Vec::new(), vec![0; 55], b"MZ".repeat(400)] {
+            assert_eq!(look(other), None);
         }
     }
 

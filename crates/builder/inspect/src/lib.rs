@@ -36,7 +36,7 @@ pub use architecture::{Architecture, Found};
 pub use boot::{Boot, Isolinux};
 pub use efi::{EfiBinary, EfiFlavour};
 pub use init::InitSystem;
-pub use kernel::Kernel;
+pub use kernel::{Kernel, KernelImage, kernel_image};
 pub use kernel_config::{KernelConfig, OptionState};
 pub use os_release::OsRelease;
 pub use selinux::SeLinux;
