@@ -145,7 +145,7 @@ fn mount(
             warnings.push(Warning::Unreadable {
                 index: volume.index(),
                 mount_point: mount_point.to_owned(),
-                reason: chain(&error),
+                reason: crate::chain(&error),
             });
             // It was spoken of: that is enough.
             volume.role = Role::MountedAt(mount_point.to_owned());
@@ -153,12 +153,6 @@ fn mount(
         }
         Err(error) => Err(error),
     }
-}
-
-/// An error with its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// The bytes of `etc/fstab`, where there is one that can be read.

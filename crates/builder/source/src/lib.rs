@@ -1,26 +1,32 @@
 //! Opens an input and answers with a tree.
 //!
-//! A disk image may hold several partitions; the operating system's own `fstab` says how they make one tree. Nothing is mounted and
-//! nothing is unpacked: the tree's files are ranges of the input.
+//! What an input is, is said by its content, never by its name. Nothing is mounted and nothing is unpacked: the tree's files are ranges
+//! of the input.
 //!
-//! * [`volume`]: what the partitions of the input hold.
-//! * [`root`]: which of them is the root file system, found by its content.
-//! * [`assemble`]: the others, laid over the root where `fstab` mounts them.
+//! * A disk image may hold several partitions ([`volume`]); the operating system's own `fstab` says how they make one tree (`assemble`,
+//!   from the root file system on, which `root` finds by its content).
+//! * [`media`]: an ISO that boots a live system, of ours or of another tool.
+//! * [`folder`]: a folder of this machine.
 //!
-//! **Invariant:** whatever `fstab` would mount and this crate leaves out is named in a [`Warning`].
+//! **Invariant:** whatever `fstab` would mount, or lies on a medium beside the root file system, and this crate leaves out is named in a
+//! [`Warning`].
 #![forbid(unsafe_code)]
 
 mod assemble;
+pub mod folder;
+pub mod media;
 mod root;
 pub mod volume;
 mod warning;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use block::{Content, Error, ReadAt, Result};
 use tree::Tree;
 
+pub use folder::Folder;
+pub use media::{Media, RootOnMedia};
 pub use volume::{Role, Volume};
 pub use warning::Warning;
 
@@ -31,7 +37,16 @@ pub struct Options {
     pub disk_image: block::Options,
 }
 
-/// An input: its disk image and what the partitions hold.
+/// An input that is open, and of which little was read.
+#[derive(Debug)]
+pub enum Input {
+    /// A folder of this machine.
+    Folder(PathBuf),
+    /// A disk image, an ISO, or a bare file system.
+    Disk(Disk),
+}
+
+/// A disk image and what its partitions hold.
 #[derive(Debug)]
 pub struct Disk {
     /// The name of the disk image's format: `raw`, `qcow2`.
@@ -44,15 +59,50 @@ pub struct Disk {
     pub volumes: Vec<Volume>,
 }
 
+impl Disk {
+    /// Whether the whole disk is an ISO 9660 file system, whatever partition table lies in it.
+    #[must_use]
+    pub fn is_iso(&self) -> bool {
+        let identity = self.volumes.first().and_then(|volume| {
+            let whole = volume.partition.is_none();
+            volume.identity.as_ref().filter(|_| whole)
+        });
+        identity.is_some_and(|identity| identity.format == "iso9660")
+    }
+}
+
+/// Where an operating system came from.
+#[derive(Debug)]
+pub enum Origin {
+    /// The file systems of a disk.
+    Disk(Disk),
+    /// A folder of this machine.
+    Folder(Folder),
+    /// A live medium.
+    Media(Box<Media>),
+}
+
 /// An operating system as one tree.
 #[derive(Debug)]
 pub struct Source {
-    /// The disk that it comes from.
-    pub disk: Disk,
-    /// All its file systems as one tree.
+    /// Where it came from.
+    pub origin: Origin,
+    /// All its file systems as one tree; `/boot` of a live medium is in its place.
     pub tree: Tree<Content>,
     /// What was left out, or is not as it should be.
     pub warnings: Vec<Warning>,
+}
+
+/// Opens the input at `path` and finds out what it is, without reading its files.
+///
+/// # Errors
+///
+/// As [`open_disk`] where it is no folder.
+pub fn open_input(path: &Path, options: &Options) -> Result<Input> {
+    if path.is_dir() {
+        return Ok(Input::Folder(path.to_path_buf()));
+    }
+    open_disk(path, options).map(Input::Disk)
 }
 
 /// Opens the disk image at `path` and finds out what its partitions hold, without reading their files.
@@ -63,58 +113,101 @@ pub struct Source {
 pub fn open_disk(path: &Path, options: &Options) -> Result<Disk> {
     let opened = block::open_disk_image(path, &options.disk_image)?;
     let image = opened.image;
+    let format = opened.format.name();
     let probed = volume::probe_whole(&image).map_err(|error| error.in_file(path))?;
-    let (table, volumes) = match probed {
-        Some(volume) => (None, vec![volume]),
-        None => {
-            let table = block::partition::Table::read(&*image)
-                .map_err(|error| error.in_file(path))?
-                .ok_or_else(|| {
-                    let message =
-                        "there is neither a partition table nor a file system that is known";
-                    Error::unsupported("reading the disk image", message).in_file(path)
-                })?;
-            let volumes = volume::probe_partitions(&image, &table)?;
-            (Some(table), volumes)
-        }
-    };
-    Ok(Disk {
-        format: opened.format.name(),
-        image,
-        table,
-        volumes,
-    })
+    if let Some(volume) = probed {
+        return Ok(Disk {
+            format,
+            image,
+            table: None,
+            volumes: vec![volume],
+        });
+    }
+    partitioned(format, image)
+        .map_err(|error| error.in_file(path))?
+        .ok_or_else(|| {
+            let message = "there is neither a partition table nor a file system that is known";
+            Error::unsupported("reading the disk image", message).in_file(path)
+        })
 }
 
-/// Reads the operating system on the disk image at `path` as one tree.
+/// The disk `image` by its partition table; `None` where there is none.
+fn partitioned(format: &'static str, image: Arc<dyn ReadAt>) -> Result<Option<Disk>> {
+    let Some(table) = block::partition::Table::read(&*image)? else {
+        return Ok(None);
+    };
+    let volumes = volume::probe_partitions(&image, &table)?;
+    Ok(Some(Disk {
+        format,
+        image,
+        table: Some(table),
+        volumes,
+    }))
+}
+
+/// Reads the operating system in the input at `path` as one tree: a disk image, a live medium or a folder.
 ///
 /// # Errors
 ///
-/// As [`open_disk`]; [`Kind::NotFound`](block::Kind::NotFound) where no partition holds an operating system,
-/// [`Kind::Unsupported`](block::Kind::Unsupported) where several do, and whatever reading the file systems answers.
+/// As [`open_input`]; [`Kind::NotFound`](block::Kind::NotFound) where it holds no operating system,
+/// [`Kind::Unsupported`](block::Kind::Unsupported) where it holds several, and whatever reading the file systems answers.
 pub fn open(path: &Path, options: &Options) -> Result<Source> {
-    read(open_disk(path, options)?).map_err(|error| error.in_file(path))
+    read(open_input(path, options)?).map_err(|error| error.in_file(path))
 }
 
-/// Reads the operating system on a disk that is open as one tree.
+/// Reads the operating system in an input that is open as one tree.
 ///
 /// # Errors
 ///
 /// As [`open`], but for those of opening.
-pub fn read(mut disk: Disk) -> Result<Source> {
+pub fn read(input: Input) -> Result<Source> {
     let mut warnings = Vec::new();
-    if let Some(table) = &disk.table {
-        warnings.extend(
-            table
-                .warnings
-                .iter()
-                .map(|warning| Warning::Table(warning.to_string())),
-        );
-    }
-    let tree = assemble::assemble(&mut disk.volumes, &mut warnings)?;
+    let (origin, tree) = match input {
+        Input::Folder(path) => {
+            let (folder, tree) = folder::read(&path, &mut warnings)?;
+            (Origin::Folder(folder), tree)
+        }
+        Input::Disk(disk) if disk.is_iso() => match media::read(disk, &mut warnings)? {
+            media::Read::Live(media, tree) => (Origin::Media(media), tree),
+            media::Read::NotLive(disk) => read_disk_under_iso(disk, &mut warnings)?,
+        },
+        Input::Disk(disk) => read_disk(disk, &mut warnings)?,
+    };
     Ok(Source {
-        disk,
+        origin,
         tree,
         warnings,
     })
+}
+
+fn read_disk(mut disk: Disk, warnings: &mut Vec<Warning>) -> Result<(Origin, Tree<Content>)> {
+    if let Some(table) = &disk.table {
+        let said = table.warnings.iter();
+        warnings.extend(said.map(|warning| Warning::Table(warning.to_string())));
+    }
+    let tree = assemble::assemble(&mut disk.volumes, warnings)?;
+    Ok((Origin::Disk(disk), tree))
+}
+
+/// Reads a disk with an ISO 9660 file system that is no live medium: a partition table may lie in it all the same, and the ISO be what an
+/// earlier use left behind.
+fn read_disk_under_iso(disk: Disk, warnings: &mut Vec<Warning>) -> Result<(Origin, Tree<Content>)> {
+    let other = partitioned(disk.format, disk.image)?;
+    let read = match other {
+        Some(disk) => read_disk(disk, warnings),
+        None => Err(Error::not_found("reading the partitions", "there are none")),
+    };
+    read.map_err(|error| match error.kind() {
+        block::Kind::NotFound => {
+            let message = "no file of the ISO is a root file system image, nor an initramfs that holds a whole system";
+            Error::not_found("finding the operating system", message).caused_by(error)
+        }
+        _ => error,
+    })
+}
+
+/// An error with its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -76,7 +76,7 @@ fn none_found(volumes: &[Volume], unreadable: Option<Error>) -> Error {
 }
 
 /// Whether `tree` has an `os-release` (os-release(5)).
-fn holds_system(tree: &Tree<Content>) -> bool {
+pub(crate) fn holds_system(tree: &Tree<Content>) -> bool {
     tree.file("etc/os-release").is_some() || tree.file("usr/lib/os-release").is_some()
 }
 

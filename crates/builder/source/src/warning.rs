@@ -40,6 +40,10 @@ pub enum Warning {
     },
     /// A line of `fstab` cannot be read.
     Fstab(String),
+    /// Something about a folder of this machine.
+    Folder(String),
+    /// Something about a live medium.
+    Media(String),
 }
 
 impl fmt::Display for Warning {
@@ -65,7 +69,7 @@ impl fmt::Display for Warning {
                     "partition {index} ({what}) is not mounted by etc/fstab: left out"
                 )
             }
-            Self::Fstab(text) => f.write_str(text),
+            Self::Fstab(text) | Self::Folder(text) | Self::Media(text) => f.write_str(text),
         }
     }
 }

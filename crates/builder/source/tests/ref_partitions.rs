@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use source::{Options, Role, Source, Warning};
+use source::{Options, Origin, Role, Source, Warning};
 
 const MIB: u64 = 1 << 20;
 
@@ -38,6 +38,13 @@ fn run(program: &str, arguments: &[&str]) {
         "{program}: {}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+fn disk_of(source: &Source) -> &source::Disk {
+    match &source.origin {
+        Origin::Disk(disk) => disk,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A disk that is put together partition by partition.
@@ -187,9 +194,9 @@ fn ref_every_way_to_name_a_partition_in_fstab_leads_to_it() {
         "a mount hides what was there"
     );
     assert!(source.tree.resolve("boot/efi/EFI").is_ok());
-    assert_eq!(source.disk.volumes[0].role, Role::Root);
+    assert_eq!(disk_of(&source).volumes[0].role, Role::Root);
     assert_eq!(
-        source.disk.volumes[4].role,
+        disk_of(&source).volumes[4].role,
         Role::MountedAt("/boot/efi".into())
     );
 }
@@ -265,7 +272,7 @@ fn ref_two_systems_on_one_disk_are_refused_unless_one_names_itself_as_root() {
     let mut disk = Disk::new("gpt");
     disk.ext4("", &["-L", "one"], &[OS])
         .ext4("", &["-L", "two"], &[OS, ("etc/fstab", fstab)]);
-    assert_eq!(disk.open().unwrap().disk.volumes[1].role, Role::Root);
+    assert_eq!(disk_of(&disk.open().unwrap()).volumes[1].role, Role::Root);
 }
 
 #[test]
@@ -276,7 +283,7 @@ fn ref_a_file_system_on_the_whole_disk_is_the_root() {
     let mut disk = Disk::new("gpt");
     disk.ext4("", &[], &[OS]);
     let source = source::open(&disk.parts[0], &Options::default()).unwrap();
-    assert!(source.disk.table.is_none());
+    assert!(disk_of(&source).table.is_none());
     assert_eq!(text(&source, "etc/os-release"), "ID=test\n");
 }
 

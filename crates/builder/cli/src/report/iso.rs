@@ -1,20 +1,16 @@
-//! What is on an ISO: how it boots, its boot entries, and the system in its root file system image.
+//! What is on an ISO: how it boots, its boot entries, and where its root file system is.
 
 use std::sync::Arc;
 
 use block::{Content, ReadAt, Result};
 use bootloader::grub::{Script, Visit};
 use formats::iso9660::{self, BootEntry, Platform};
-use formats::squashfs;
-use inspect::Facts;
 use serde::Serialize;
+use source::{Media, RootOnMedia};
 use tree::Tree;
 
 /// The longest `grub.cfg` that is shown, in bytes.
 const MAX_CONFIG: usize = 1 << 20;
-
-/// Where the root file system image is looked for: ours, dracut's, and the one of other tools.
-const ROOT_IMAGES: [&str; 2] = [contract::media::ROOT_IMAGE, "LiveOS/squashfs.img"];
 
 /// An ISO.
 #[derive(Debug, Serialize)]
@@ -25,8 +21,12 @@ pub(crate) struct IsoReport {
     pub(crate) boot_images: Vec<String>,
     /// What the boot menu starts.
     pub(crate) entries: Vec<EntryReport>,
-    /// The root file system image.
+    /// The kernels on it.
+    pub(crate) kernels: Vec<KernelReport>,
+    /// The root file system image; `null` where the ISO holds no live system.
     pub(crate) root_image: Option<RootImageReport>,
+    /// Whether a later build finds what this one was asked for.
+    pub(crate) saved_settings: bool,
     /// Whether there is a media check table.
     pub(crate) media_check: bool,
 }
@@ -42,6 +42,15 @@ pub(crate) struct EntryReport {
     pub(crate) initrd: String,
 }
 
+/// A kernel.
+#[derive(Debug, Serialize)]
+pub(crate) struct KernelReport {
+    /// Its path on the ISO.
+    pub(crate) path: String,
+    /// Its version.
+    pub(crate) version: String,
+}
+
 /// The root file system image.
 #[derive(Debug, Serialize)]
 pub(crate) struct RootImageReport {
@@ -49,49 +58,68 @@ pub(crate) struct RootImageReport {
     pub(crate) path: String,
     /// Its length in bytes.
     pub(crate) len: u64,
-    /// Its format.
+    /// Its format: `squashfs`, `ext4`, or `cpio` where it is the initramfs.
     pub(crate) format: &'static str,
+    /// The path in it of the file system image that holds the root; `null` where it holds it itself.
+    pub(crate) nested: Option<String>,
 }
 
-/// Looks at the ISO `image`.
+/// Looks at the ISO of a live medium.
 ///
 /// # Errors
 ///
 /// Whatever reading answers.
-pub(crate) fn inspect(image: &Arc<dyn ReadAt>) -> Result<(IsoReport, Option<Facts>)> {
-    let tree = iso9660::read_tree(Arc::clone(image))?;
+pub(crate) fn of_media(media: &Media) -> Result<IsoReport> {
+    let mut report = of_tree(&media.disk.image, &media.tree)?;
+    report.kernels = media
+        .kernels
+        .iter()
+        .map(|kernel| KernelReport {
+            path: kernel.path.to_string(),
+            version: kernel.version.clone(),
+        })
+        .collect();
+    let (format, nested) = match &media.root {
+        RootOnMedia::Squashfs { nested, .. } => ("squashfs", nested.as_ref()),
+        RootOnMedia::FileSystem { format, .. } => (*format, None),
+        RootOnMedia::FullOs { .. } => ("cpio", None),
+    };
+    let path = media.root.path();
+    report.root_image = Some(RootImageReport {
+        path: path.to_string(),
+        len: media.tree.file(path.as_bytes()).map_or(0, ReadAt::len),
+        format,
+        nested: nested.map(ToString::to_string),
+    });
+    report.saved_settings = media.saved.is_some();
+    Ok(report)
+}
+
+/// Looks at an ISO that holds no live system.
+///
+/// # Errors
+///
+/// Whatever reading answers.
+pub(crate) fn of_image(image: &Arc<dyn ReadAt>) -> Result<IsoReport> {
+    of_tree(image, &iso9660::read_tree(Arc::clone(image))?)
+}
+
+fn of_tree(image: &Arc<dyn ReadAt>, tree: &Tree<Content>) -> Result<IsoReport> {
     let volume_id = iso9660::probe(&**image)?
         .map(|identity| identity.label)
         .unwrap_or_default();
-    let boot_images = iso9660::boot_catalog(&**image)?
-        .iter()
-        .map(boot_image)
-        .collect();
-    let mut report = IsoReport {
+    Ok(IsoReport {
         volume_id,
-        boot_images,
-        entries: entries(&tree),
+        boot_images: iso9660::boot_catalog(&**image)?
+            .iter()
+            .map(boot_image)
+            .collect(),
+        entries: entries(tree),
+        kernels: Vec::new(),
         root_image: None,
+        saved_settings: false,
         media_check: tree.file(contract::media::CHECKSUMS).is_some(),
-    };
-    let found = ROOT_IMAGES
-        .iter()
-        .find_map(|path| Some((*path, tree.file(path)?)));
-    let Some((path, content)) = found else {
-        return Ok((report, None));
-    };
-    let bytes: Arc<dyn ReadAt> = Arc::new(content.clone());
-    let format = source::volume::identify(&*bytes)?.map_or("unknown", |identity| identity.format);
-    report.root_image = Some(RootImageReport {
-        path: path.to_owned(),
-        len: content.len(),
-        format,
-    });
-    let system = match format {
-        "squashfs" => Some(inspect::facts(&squashfs::read_tree(bytes)?)?),
-        _ => None,
-    };
-    Ok((report, system))
+    })
 }
 
 /// A boot image on one line.

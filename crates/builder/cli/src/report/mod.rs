@@ -4,24 +4,27 @@ mod iso;
 pub(crate) mod text;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use block::partition::Scheme;
 use block::{ReadAt as _, Result};
 use inspect::Facts;
 use serde::Serialize;
-use source::{Role, Volume};
+use source::{Disk, Input, Origin, Role, Source, Volume};
 
 pub(crate) use iso::IsoReport;
 
-/// A disk image or an ISO.
+/// An input: a disk image, an ISO, a folder.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     /// The path that was given.
     pub(crate) path: String,
-    /// The format of the file: `raw`, `qcow2`.
+    /// The format: `folder`, or that of the file: `raw`, `qcow2`.
     pub(crate) format: &'static str,
-    /// The length of the disk or medium in bytes.
+    /// The length of the disk or medium in bytes; 0 for a folder.
     pub(crate) len: u64,
+    /// How many names a folder holds, itself included; `null` for other inputs.
+    pub(crate) names: Option<u64>,
     /// The partition table; `null` where there is none.
     pub(crate) table: Option<TableReport>,
     /// The partitions, or the one file system of the whole disk.
@@ -71,48 +74,64 @@ pub(crate) struct VolumeReport {
 }
 
 impl Report {
-    /// Looks at the file at `path`.
+    /// Looks at the file or folder at `path`.
     ///
     /// # Errors
     ///
     /// Whatever opening and reading answers. That a disk holds no operating system is no error but a warning.
     pub(crate) fn of(path: &Path, options: &source::Options) -> Result<Self> {
-        let disk = source::open_disk(path, options)?;
-        let is_iso = disk.volumes.first().is_some_and(|volume| {
-            volume.partition.is_none()
-                && volume
-                    .identity
-                    .as_ref()
-                    .is_some_and(|identity| identity.format == "iso9660")
-        });
-        let mut report = Self {
-            path: path.display().to_string(),
-            format: disk.format,
-            len: disk.image.len(),
-            table: disk.table.as_ref().map(table),
-            volumes: disk.volumes.iter().map(volume).collect(),
-            iso: None,
-            system: None,
-            warnings: Vec::new(),
-        };
-        if is_iso {
-            let (iso, system) = iso::inspect(&disk.image)?;
-            report.iso = Some(iso);
-            report.system = system;
-            return Ok(report);
+        let input = source::open_input(path, options)?;
+        let mut report = Self::empty(path);
+        let mut image = None;
+        if let Input::Disk(disk) = &input {
+            report.describe(disk);
+            image = Some((Arc::clone(&disk.image), disk.is_iso()));
         }
-        match source::read(disk).map_err(|error| error.in_file(path)) {
-            Ok(source) => {
-                report.volumes = source.disk.volumes.iter().map(volume).collect();
-                report.warnings = source.warnings.iter().map(ToString::to_string).collect();
-                report.system = Some(inspect::facts(&source.tree)?);
-            }
-            Err(error) if error.kind() == block::Kind::NotFound => {
+        match source::read(input).map_err(|error| error.in_file(path)) {
+            Ok(source) => report.fill(source)?,
+            Err(error) if error.kind() == block::Kind::NotFound && image.is_some() => {
+                if let Some((image, true)) = image {
+                    report.iso = Some(iso::of_image(&image)?);
+                }
                 report.warnings.push(error.to_string());
             }
             Err(error) => return Err(error),
         }
         Ok(report)
+    }
+
+    fn empty(path: &Path) -> Self {
+        Self {
+            path: path.display().to_string(),
+            format: "folder",
+            len: 0,
+            names: None,
+            table: None,
+            volumes: Vec::new(),
+            iso: None,
+            system: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Takes over what is known of `disk`.
+    fn describe(&mut self, disk: &Disk) {
+        self.format = disk.format;
+        self.len = disk.image.len();
+        self.table = disk.table.as_ref().map(table);
+        self.volumes = disk.volumes.iter().map(volume).collect();
+    }
+
+    /// Takes over what was read.
+    fn fill(&mut self, source: Source) -> Result<()> {
+        match &source.origin {
+            Origin::Disk(disk) => self.describe(disk),
+            Origin::Folder(folder) => self.names = Some(folder.names),
+            Origin::Media(media) => self.iso = Some(iso::of_media(media)?),
+        }
+        self.warnings = source.warnings.iter().map(ToString::to_string).collect();
+        self.system = Some(inspect::facts(&source.tree)?);
+        Ok(())
     }
 }
 

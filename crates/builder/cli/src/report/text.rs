@@ -9,12 +9,11 @@ use super::{IsoReport, Report, VolumeReport};
 /// The report as lines of text.
 pub(crate) fn render(report: &Report) -> String {
     let mut text = Text::default();
-    text.line(&format!(
-        "{}: {}, {}",
-        report.path,
-        report.format,
-        size(report.len)
-    ));
+    let extent = match report.names {
+        Some(names) => format!("{names} files and folders"),
+        None => size(report.len),
+    };
+    text.line(&format!("{}: {}, {extent}", report.path, report.format));
     if let Some(table) = &report.table {
         text.line(&format!(
             "partition table: {}, {}",
@@ -98,10 +97,20 @@ fn render_iso(text: &mut Text, iso: &IsoReport) {
         text.field("boot image", image);
     }
     if let Some(image) = &iso.root_image {
+        let nested = image.nested.as_ref().map(|path| format!(", {path} in it"));
+        let nested = nested.unwrap_or_default();
+        let len = size(image.len);
         text.field(
             "root image",
-            &format!("{}, {}, {}", image.path, image.format, size(image.len)),
+            &format!("{}, {}, {len}{nested}", image.path, image.format),
         );
+    }
+    for kernel in &iso.kernels {
+        let what = format!("{} at {}", kernel.version, kernel.path);
+        text.field("kernel", &what);
+    }
+    if iso.saved_settings {
+        text.field("settings", "of an earlier build");
     }
     text.field(
         "media check",
