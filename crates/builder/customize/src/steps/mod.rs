@@ -6,5 +6,8 @@
 //! `place` finds where a path of the image leads, for all of them.
 
 pub mod accounts;
+pub mod files;
 pub mod hostname;
+pub mod modules;
 mod place;
+pub mod release;
