@@ -11,3 +11,4 @@ pub mod hostname;
 pub mod modules;
 mod place;
 pub mod release;
+pub mod services;
