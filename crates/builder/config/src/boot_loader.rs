@@ -4,6 +4,8 @@ use block::Result;
 use inspect::{Architecture, EfiBinary, Facts};
 use tree::TreePath;
 
+use crate::settings::OutputFormat;
+
 /// What UEFI firmware starts: programs of the image, never modified.
 #[derive(Clone, Debug)]
 pub struct EfiLoader {
@@ -40,9 +42,16 @@ pub enum BiosLoader {
 /// # Errors
 ///
 /// [`Kind::NotFound`](block::Kind::NotFound), naming the file and the distribution's package.
-pub(crate) fn efi(facts: &Facts) -> Result<EfiLoader> {
+pub(crate) fn efi(facts: &Facts, format: OutputFormat) -> Result<EfiLoader> {
     let shim = facts.shim()?;
-    let grub = facts.grub()?;
+    let for_disks = facts.grub()?;
+    let grub = match format {
+        OutputFormat::Iso => for_disks,
+        // Some distributions build one GRUB for disks and another for the network.
+        OutputFormat::PxeDir | OutputFormat::PxeTar => {
+            facts.boot.grub_network.first().unwrap_or(for_disks)
+        }
+    };
     let path = |binary: &EfiBinary| binary.path.clone();
     Ok(EfiLoader {
         // OK: `shim` answers only where the architecture has a name.

@@ -32,6 +32,18 @@ pub struct RootImage {
 /// The classical block size: larger ones save a little and make every random read of the running system dearer.
 const BLOCK_SIZE: u32 = 128 * 1024;
 
+impl Default for RootImage {
+    /// What is made where nothing speaks against it.
+    fn default() -> Self {
+        Self {
+            compression: Compression::Zstd {
+                level: DEFAULT_ZSTD_LEVEL,
+            },
+            block_size: BLOCK_SIZE,
+        }
+    }
+}
+
 /// What was asked for, or the best that every kernel can read: zstd, and gzip for kernels without it.
 ///
 /// # Errors

@@ -6,6 +6,8 @@
 
 mod boot_loader;
 mod compression;
+mod initramfs;
+mod network;
 pub mod settings;
 
 use block::{Error, Result};
@@ -16,10 +18,17 @@ use tree::{Timestamp, TreePath};
 
 pub use boot_loader::{BiosLoader, EfiLoader};
 pub use compression::{DEFAULT_ZSTD_LEVEL, RootImage, SMALLEST};
+pub use initramfs::InitramfsPlan;
+pub use network::NetworkPlan;
+use settings::{
+    BootstrapUrl, DracutModules, Generator, InitramfsType, KdumpBootFiles, OutputFormat,
+};
 
-/// What a user asks for; everything that is `None` is decided by [`resolve`].
-#[derive(Clone, Debug, Default)]
+/// What a user asks for, flags and configuration files together; everything that is `None` is decided by [`resolve`].
+#[derive(Clone, Debug)]
 pub struct Request {
+    /// What is written.
+    pub format: OutputFormat,
     /// The volume identifier of the ISO.
     pub volume_id: Option<String>,
     /// Kernel parameters to add to every boot entry, in the words of a kernel command line.
@@ -28,6 +37,50 @@ pub struct Request {
     pub compression: Option<Compression>,
     /// The time of everything that has no time of its own: `SOURCE_DATE_EPOCH`.
     pub time: Option<i64>,
+    /// What kind of initramfs boots the media.
+    pub initramfs_type: Option<InitramfsType>,
+    /// Who makes a bootstrap initramfs.
+    pub generator: Option<Generator>,
+    /// What boots live media in an initramfs of dracut's.
+    pub dracut_modules: Option<DracutModules>,
+    /// Where a machine that boots from the network gets the root file system from.
+    pub bootstrap_url: Option<BootstrapUrl>,
+    /// Where the files of kdump's kernel go.
+    pub kdump_boot_files: Option<KdumpBootFiles>,
+    /// What the input media say, where the input is media.
+    pub input: Option<InputMedia>,
+}
+
+impl Default for Request {
+    /// An ISO with everything as we would have it.
+    fn default() -> Self {
+        Self {
+            format: OutputFormat::Iso,
+            volume_id: None,
+            append: Vec::new(),
+            compression: None,
+            time: None,
+            initramfs_type: None,
+            generator: None,
+            dracut_modules: None,
+            bootstrap_url: None,
+            kdump_boot_files: None,
+            input: None,
+        }
+    }
+}
+
+/// What media say that are built from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputMedia {
+    /// What kind of initramfs boots them.
+    pub initramfs_type: InitramfsType,
+    /// Their volume identifier.
+    pub volume_id: String,
+    /// Kernel parameters that earlier builds added.
+    pub append: Vec<String>,
+    /// Where kdump's files are.
+    pub kdump_boot_files: Option<KdumpBootFiles>,
 }
 
 /// What is built, to the last detail.
@@ -35,20 +88,28 @@ pub struct Request {
 pub struct Plan {
     /// What the system calls itself, for menus and messages.
     pub name: String,
+    /// What is written.
+    pub format: OutputFormat,
     /// The volume identifier of the ISO, checked.
     pub volume_id: VolumeId,
     /// The time of everything that has no time of its own.
     pub time: Timestamp,
+    /// What boots the system.
+    pub initramfs: InitramfsPlan,
+    /// Where the root file system comes from over the network; `None` where it does not.
+    pub network: Option<NetworkPlan>,
     /// How the root file system image is made.
     pub root_image: RootImage,
     /// The kernels, the newest first; at least one.
     pub kernels: Vec<KernelPlan>,
     /// What UEFI firmware starts.
     pub efi: EfiLoader,
-    /// What a BIOS starts; `None` where there is no such loader, or the architecture knows no BIOS.
+    /// What a BIOS starts; `None` where there is no such loader, the architecture knows no BIOS, or the output is no ISO.
     pub bios: Option<BiosLoader>,
-    /// Kernel parameters that the user adds.
+    /// Kernel parameters that users added: those of earlier builds first, each once.
     pub append: Vec<String>,
+    /// Where the files of kdump's kernel go.
+    pub kdump_boot_files: KdumpBootFiles,
     /// What was dropped or cannot be honoured, one sentence each.
     pub warnings: Vec<String>,
 }
@@ -85,15 +146,29 @@ pub fn resolve(
         );
         return Err(Error::not_found("choosing the kernels", message));
     }
+    let input = request.input.as_ref();
     let asked = request
         .volume_id
         .as_deref()
+        .or(input.map(|input| input.volume_id.as_str()))
         .unwrap_or(contract::media::DEFAULT_VOLUME_ID);
     let volume_id = VolumeId::new(asked)?;
-    let root_image = compression::choose(request.compression, facts)?;
-    let efi = boot_loader::efi(facts)?;
-    let bios = boot_loader::bios(facts, host_grub);
-    if bios.is_none() && facts.architecture.value == inspect::Architecture::X86_64 {
+    let initramfs = initramfs::choose(request);
+    let network = network::choose(request, initramfs, &mut warnings)?;
+    let root_image = match initramfs {
+        InitramfsPlan::Bootstrap { .. } => compression::choose(request.compression, facts)?,
+        // No kernel has to mount it.
+        InitramfsPlan::FullOs => RootImage::default(),
+    };
+    let efi = boot_loader::efi(facts, request.format)?;
+    let bios = match request.format {
+        OutputFormat::Iso => boot_loader::bios(facts, host_grub),
+        OutputFormat::PxeDir | OutputFormat::PxeTar => None,
+    };
+    if bios.is_none()
+        && request.format == OutputFormat::Iso
+        && facts.architecture.value == inspect::Architecture::X86_64
+    {
         warnings.push(
             "no boot loader for BIOS machines, neither in the image (package grub-pc-bin, grub2-pc-modules or isolinux) nor on \
              this machine: the media boot under UEFI only"
@@ -105,15 +180,34 @@ pub fn resolve(
     }
     Ok(Plan {
         name: facts.name().to_owned(),
+        format: request.format,
         volume_id,
         time: time(request.time, newest),
+        initramfs,
+        network,
         root_image,
         kernels: facts.kernels.iter().map(kernel).collect(),
         efi,
         bios,
-        append: request.append.clone(),
+        append: append(request),
+        kdump_boot_files: request
+            .kdump_boot_files
+            .or(input.and_then(|input| input.kdump_boot_files))
+            .unwrap_or(KdumpBootFiles::None),
         warnings,
     })
+}
+
+/// The parameters that users added, those of earlier builds first, each once.
+fn append(request: &Request) -> Vec<String> {
+    let earlier = request.input.iter().flat_map(|input| &input.append);
+    let mut all: Vec<String> = Vec::new();
+    for argument in earlier.chain(&request.append) {
+        if !all.contains(argument) {
+            all.push(argument.clone());
+        }
+    }
+    all
 }
 
 /// The last second that all formats of the media can hold: squashfs ends in 2106, the years of ISO 9660 in 2155.

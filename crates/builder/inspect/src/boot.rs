@@ -13,6 +13,8 @@ pub struct Boot {
     pub shim: Vec<EfiBinary>,
     /// GRUB as EFI program.
     pub grub: Vec<EfiBinary>,
+    /// GRUB as EFI program for the network, where the distribution builds it apart.
+    pub grub_network: Vec<EfiBinary>,
     /// Shim's key manager, which shim starts where it has to ask.
     pub mok_manager: Vec<EfiBinary>,
     /// The name of the folder below `/EFI` in which the best GRUB expects its configuration.
@@ -112,6 +114,7 @@ pub(crate) fn find(
         };
         boot.shim = search.shim(suffix)?;
         boot.grub = search.grub(suffix)?;
+        boot.grub_network = search.grub_network(suffix)?;
         boot.mok_manager = search.mok_manager(suffix)?;
     }
     (boot.vendor, boot.vendor_reason) = vendor(&boot, os);

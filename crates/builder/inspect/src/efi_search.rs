@@ -83,13 +83,33 @@ impl Search<'_> {
         Ok(shims)
     }
 
-    pub(crate) fn grub(&self, suffix: &str) -> Result<Vec<EfiBinary>> {
-        let platform = match self.architecture {
+    /// GRUB's name of the architecture's EFI platform.
+    fn platform(&self) -> &'static str {
+        match self.architecture {
             Architecture::X86_64 => "x86_64-efi",
             Architecture::Aarch64 => "arm64-efi",
             Architecture::I386 => "i386-efi",
             _ => "riscv64-efi",
-        };
+        }
+    }
+
+    /// Debian's and Ubuntu's GRUB for the network; others have one GRUB for everything.
+    pub(crate) fn grub_network(&self, suffix: &str) -> Result<Vec<EfiBinary>> {
+        let platform = self.platform();
+        let mut found = Found::default();
+        for path in [
+            format!("/usr/lib/grub/{platform}-signed/grubnet{suffix}.efi.signed"),
+            format!("/usr/lib/grub/{platform}/monolithic/grubnet{suffix}.efi"),
+        ] {
+            self.at(&path, &mut found);
+        }
+        let mut grubs = self.looked_at(found)?;
+        grubs.sort_by_key(|grub| !grub.signed);
+        Ok(grubs)
+    }
+
+    pub(crate) fn grub(&self, suffix: &str) -> Result<Vec<EfiBinary>> {
+        let platform = self.platform();
         let machine = self.architecture.name();
         let mut found = Found::default();
         self.at(
