@@ -8,7 +8,7 @@ use tree::{Inode, Metadata, Node, Timestamp, Tree, TreePath};
 const FILE_MODE: u16 = 0o644;
 
 /// The files of the media. Folders are made as they are needed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Files {
     tree: Tree<File>,
     time: Timestamp,

@@ -3,7 +3,7 @@
 //! * [`output`] is where a result is written until it is whole: nothing stands at the output's place before that.
 //! * [`sums`] is the media check table, made while the bytes go by.
 //! * [`files`] is what is on the media; [`late`] is what is made while it is written.
-//! * [`iso`] puts the payloads and the boot files of a plan together to a bootable ISO.
+//! * [`iso`] puts the payloads and the boot files of a plan together to a bootable ISO, [`netboot`] to a folder or tar for a server.
 //!
 //! **Invariant:** an existing output is untouched until all of the new one is written and synced.
 #![forbid(unsafe_code)]
@@ -11,5 +11,6 @@
 pub mod files;
 pub mod iso;
 pub mod late;
+pub mod netboot;
 pub mod output;
 pub mod sums;

@@ -124,6 +124,28 @@ impl Drop for Output {
     }
 }
 
+/// A file without a name in the folder of `path`, for bytes that go into the output later: it is gone when the program is.
+///
+/// # Errors
+///
+/// [`Kind::Io`](block::Kind::Io).
+pub(crate) fn unnamed(path: &Path) -> Result<DiskFile> {
+    let failed = |error| Error::io("making a file beside the output", error).in_file(path);
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let file = match rustix::fs::openat(CWD, folder_of(path), flags, Mode::from_raw_mode(0o600)) {
+        Ok(file) => File::from(file),
+        Err(_) => {
+            let name = partial_name(path)?.with_extension("liveos-payload");
+            let mut options = File::options();
+            let file = options.read(true).write(true).create(true).truncate(true);
+            let file = file.open(&name).map_err(failed)?;
+            std::fs::remove_file(&name).map_err(failed)?;
+            file
+        }
+    };
+    DiskFile::from_file(file, path)
+}
+
 fn folder_of(path: &Path) -> &Path {
     path.parent()
         .filter(|folder| !folder.as_os_str().is_empty())

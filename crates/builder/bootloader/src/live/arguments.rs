@@ -73,10 +73,30 @@ pub fn is_managed(name: &str) -> bool {
             .any(|prefix| name.starts_with(prefix))
 }
 
+/// What makes a kernel get the root file system from the ISO at `url`, by our runtime and by dracut's live modules alike.
+#[must_use]
+pub fn network_arguments(url: &str) -> Vec<String> {
+    let root = Argument {
+        name: contract::parameter::ROOT.to_owned(),
+        value: Some(format!("live:{url}")),
+    };
+    let mut arguments = contract::request::media_arguments("", false);
+    arguments.retain(|argument| argument.name != root.name);
+    arguments.insert(0, root);
+    arguments.push(Argument {
+        name: "ip".to_owned(),
+        value: Some("dhcp".to_owned()),
+    });
+    text(arguments)
+}
+
 /// What makes a kernel boot the media with this volume identifier, by our runtime and by dracut's live modules alike.
 #[must_use]
 pub fn live_arguments(volume_id: &str) -> Vec<String> {
-    let arguments = contract::request::media_arguments(volume_id, false);
+    text(contract::request::media_arguments(volume_id, false))
+}
+
+fn text(arguments: Vec<Argument>) -> Vec<String> {
     arguments
         .into_iter()
         .map(|Argument { name, value }| match value {

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 
 use block::Result;
 
-pub use arguments::{is_managed, live_arguments};
+pub use arguments::{is_managed, live_arguments, network_arguments};
 pub use entry::LiveEntry;
 pub(crate) use generate::default_entry;
 pub use generate::redirector_paths;

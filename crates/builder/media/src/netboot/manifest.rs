@@ -1,0 +1,112 @@
+//! What a network-boot folder holds: each file's length and SHA-256 digest, as JSON.
+//!
+//! ```json
+//! {"format":"liveos-netboot","version":1,"files":[{"path":"boot/vmlinuz-6.1","size":8192000,"sha256":"…"}]}
+//! ```
+//!
+//! It is the last file that is written, so that a folder with it is whole; and it says which files a later build may replace.
+
+use block::{Error, ReadAt, Result};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// Where it lies, relative to the root of the folder.
+pub const PATH: &str = "liveos/manifest.json";
+
+/// The longest manifest that is read, in bytes: some 10 000 files. A longer one counts as none.
+pub const MAX_LEN: usize = 2 << 20;
+
+/// The name of the format.
+const FORMAT: &str = "liveos-netboot";
+
+/// A manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    format: String,
+    version: u32,
+    /// The files, in the order of their paths.
+    pub files: Vec<Entry>,
+}
+
+/// A file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Entry {
+    /// Relative to the root of the folder.
+    pub path: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its SHA-256 digest in hexadecimal.
+    pub sha256: String,
+}
+
+impl Manifest {
+    /// A manifest of these files.
+    #[must_use]
+    pub fn new(mut files: Vec<Entry>) -> Self {
+        files.sort();
+        Self {
+            format: FORMAT.to_owned(),
+            version: 1,
+            files,
+        }
+    }
+
+    /// Reads a manifest; `None` where it is none of this format.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let manifest: Self = serde_json::from_slice(bytes).ok()?;
+        (manifest.format == FORMAT && manifest.version == 1).then_some(manifest)
+    }
+
+    /// The text of the file.
+    #[must_use]
+    pub fn print(&self) -> String {
+        // OK: strings and numbers only.
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+}
+
+/// The entry of a file with this content.
+///
+/// # Errors
+///
+/// Whatever reading answers.
+pub fn entry(path: &str, content: &dyn ReadAt) -> Result<Entry> {
+    let mut hasher = Sha256::new();
+    for_each_part(content, &mut |part| {
+        hasher.update(part);
+        Ok(())
+    })
+    .map_err(|error| error.while_doing(format!("reading {path}")))?;
+    Ok(Entry {
+        path: path.to_owned(),
+        size: content.len(),
+        sha256: hex(&hasher.finalize()),
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Hands all bytes of `content` to `take`, in parts of at most a megabyte.
+pub(super) fn for_each_part(
+    content: &dyn ReadAt,
+    take: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    const PART: usize = 1 << 20;
+    let mut buffer = vec![0; PART];
+    let mut at = 0;
+    while at < content.len() {
+        let len = usize::try_from(content.len() - at).map_or(PART, |rest| rest.min(PART));
+        let part = buffer
+            .get_mut(..len)
+            .ok_or_else(|| Error::limit("reading a file", "a part is too long"))?;
+        content.read_exact_at(part, at)?;
+        take(part)?;
+        at += len as u64;
+    }
+    Ok(())
+}
