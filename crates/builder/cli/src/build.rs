@@ -142,6 +142,7 @@ fn request(arguments: &BuildArguments, environment: &Environment) -> Result<Requ
         append: arguments.append.clone(),
         compression: compression(arguments)?,
         time: environment.source_date_epoch,
+        ..Request::default()
     })
 }
 
