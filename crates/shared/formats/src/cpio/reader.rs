@@ -1,6 +1,7 @@
 //! Archives to a tree.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use block::{Content, Error, Piece, ReadAt, Result, Window};
@@ -9,6 +10,7 @@ use tree::{Device, Inode, InodeId, Metadata, Name, Node, Timestamp, Tree, TreePa
 use crate::Identity;
 use crate::cpio::format::{HEADER_LEN, Header, MAGIC, MAGIC_CHECKED, MAX_NAME, TRAILER, padding};
 use crate::cpio::segment::{Compression, MAX_UNPACKED};
+use crate::cpio::spool::Spool;
 
 /// How many folders a path may go through. Real ones have under 30; deeper ones are refused, because each is looked up from the root
 /// on.
@@ -48,17 +50,30 @@ fn head(source: &dyn ReadAt, len: usize) -> Result<Vec<u8>> {
 
 /// Reads all archives of `source`, a later one over the earlier ones, as the kernel unpacks them.
 ///
-/// Contents of uncompressed archives stay ranges of `source`; compressed archives are unpacked into memory. Folders that no entry
+/// As [`read_tree_in`], with the folder for temporary files.
+///
+/// # Errors
+///
+/// As [`read_tree_in`].
+pub fn read_tree(source: Arc<dyn ReadAt>) -> Result<Tree<Content>> {
+    read_tree_in(source, &std::env::temp_dir())
+}
+
+/// Reads all archives of `source`, a later one over the earlier ones, as the kernel unpacks them.
+///
+/// Contents of uncompressed archives stay ranges of `source`; compressed archives are unpacked into memory, and those of more than 64 MiB
+/// into a file in `folder` that has no name and is gone when the tree is. Folders that no entry
 /// makes are made with permissions 0755; entries that the kernel could not make, as a file in the place of a folder with something in
 /// it, are left out.
 ///
 /// # Errors
 ///
-/// `Corrupt` with the offset (in the unpacked archive, where it is compressed) of what breaks the format; `Limit` where more than 2 GiB
+/// `Corrupt` with the offset (in the unpacked archive, where it is compressed) of what breaks the format; `Limit` where more than 256 GiB
 /// come out of compressed archives or a path goes through more than 128 folders; `Unsupported` for lzma, bzip2, lzo, the old cpio
-/// formats, and an archive that is compressed twice.
-pub fn read_tree(source: Arc<dyn ReadAt>) -> Result<Tree<Content>> {
+/// formats, and an archive that is compressed twice; `Io` where `folder` takes no file.
+pub fn read_tree_in(source: Arc<dyn ReadAt>, folder: &Path) -> Result<Tree<Content>> {
     let mut reader = Reader {
+        folder: folder.to_path_buf(),
         tree: Tree::new(Metadata::with_permissions(0o755)),
         folders: BTreeMap::new(),
         unpacked: 0,
@@ -68,6 +83,8 @@ pub fn read_tree(source: Arc<dyn ReadAt>) -> Result<Tree<Content>> {
 }
 
 struct Reader {
+    /// Where long archives are unpacked to.
+    folder: PathBuf,
     tree: Tree<Content>,
     /// Folders that entries were put into, so that they are not looked up from the root on each time.
     folders: BTreeMap<TreePath, InodeId>,
@@ -88,9 +105,11 @@ impl Reader {
                 None => self.archive(source, at)?,
                 Some(compression) if nesting < MAX_NESTING => {
                     let limit = MAX_UNPACKED.saturating_sub(self.unpacked);
-                    let (bytes, end) = compression.unpack(source, at, limit)?;
-                    self.unpacked = self.unpacked.saturating_add(ReadAt::len(&bytes));
-                    let inner: Arc<dyn ReadAt> = Arc::new(bytes);
+                    let folder = self.folder.clone();
+                    let mut spool = Spool::new(&folder);
+                    let end = compression.unpack(source, at, &mut spool, limit)?;
+                    self.unpacked = self.unpacked.saturating_add(spool.len());
+                    let inner = spool.finish()?;
                     self.source(&inner, nesting.saturating_add(1))
                         .map_err(|error| {
                             let what =

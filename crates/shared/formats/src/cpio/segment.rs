@@ -8,9 +8,14 @@ use std::sync::Arc;
 
 use block::{Error, ReadAt, Result, read_vec};
 
-/// How much of unpacked archives is held in memory, in all of one source. A system in one initramfs has 1 GiB or less; more is
-/// refused.
-pub(crate) const MAX_UNPACKED: u64 = 2 << 30;
+use super::spool::Spool;
+
+/// How much may come out of the archives of one source, in bytes. They go to a file, so the bound is the largest system that a machine
+/// has memory for as its initramfs; more is refused.
+pub(crate) const MAX_UNPACKED: u64 = 256 << 30;
+
+/// How much is unpacked at a time.
+const PIECE: usize = 256 << 10;
 
 /// How much memory an xz decoder may use, in bytes: `xz -9` needs 65 MiB. Archives that need more are refused.
 const XZ_MEMORY: u64 = 256 << 20;
@@ -73,36 +78,43 @@ impl Compression {
         }
     }
 
-    /// Unpacks what begins at `offset` of `source` and answers with it and the offset behind it.
+    /// Unpacks what begins at `offset` of `source` to `output` and answers with the offset behind it.
     ///
     /// # Errors
     ///
     /// `Corrupt` where the bytes are damaged, `Limit` where more than `limit` bytes come out, `Unsupported` for lzma, bzip2 and lzo.
-    pub(crate) fn unpack(
+    pub(super) fn unpack(
         self,
         source: &Arc<dyn ReadAt>,
         offset: u64,
+        output: &mut Spool<'_>,
         limit: u64,
-    ) -> Result<(Vec<u8>, u64)> {
+    ) -> Result<u64> {
         let damaged = |error: io::Error| {
             let message = format!("the {} stream is damaged: {error}", self.name());
             Error::corrupt("unpacking an initramfs archive", message).at(offset)
         };
         if self == Self::Lz4 {
-            return unpack_lz4(source, offset, limit);
+            return unpack_lz4(source, offset, output, limit);
         }
         let mut input = BufReader::with_capacity(64 << 10, Stream { source, offset });
-        let mut output = Vec::new();
         let mut decoder = self.decoder(&mut input, offset)?;
-        let most = limit.saturating_add(1);
-        let read = decoder.by_ref().take(most).read_to_end(&mut output);
-        drop(decoder);
-        read.map_err(damaged)?;
-        if ReadAt::len(&output) > limit {
-            return Err(too_large(offset));
+        let mut piece = vec![0; PIECE];
+        loop {
+            let len = match decoder.read(&mut piece) {
+                Ok(0) => break,
+                Ok(len) => len,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(damaged(error)),
+            };
+            output.push(piece.get(..len).unwrap_or_default())?;
+            if output.len() > limit {
+                return Err(too_large(offset));
+            }
         }
+        drop(decoder);
         let ahead = u64::try_from(input.buffer().len()).unwrap_or(0);
-        Ok((output, input.get_ref().offset.saturating_sub(ahead)))
+        Ok(input.get_ref().offset.saturating_sub(ahead))
     }
 
     /// How many bytes of a stream are enough to unpack its beginning: a decoder of zstd or lz4 gives nothing before a whole block is there,
@@ -155,7 +167,7 @@ impl Compression {
 }
 
 fn too_large(offset: u64) -> Error {
-    let message = format!("more than {} MiB come out", MAX_UNPACKED >> 20);
+    let message = format!("more than {} GiB come out", MAX_UNPACKED >> 30);
     Error::limit("unpacking an initramfs archive", message).at(offset)
 }
 
@@ -182,20 +194,23 @@ impl Read for Stream<'_> {
 /// cannot be a length end them.
 ///
 /// Source: LZ4 frame format 1.6.4, "Legacy frame"; Linux, `lib/decompress_unlz4.c`.
-fn unpack_lz4(source: &Arc<dyn ReadAt>, offset: u64, limit: u64) -> Result<(Vec<u8>, u64)> {
-    let mut output = Vec::new();
+fn unpack_lz4(
+    source: &Arc<dyn ReadAt>,
+    offset: u64,
+    output: &mut Spool<'_>,
+    limit: u64,
+) -> Result<u64> {
     let mut at = offset.saturating_add(4);
     while let Some((block, next)) = lz4_block(source, at)? {
         if !block.is_empty() {
-            let part = lz4_unpack_block(&block, at)?;
-            output.extend_from_slice(&part);
+            output.push(&lz4_unpack_block(&block, at)?)?;
         }
-        if ReadAt::len(&output) > limit {
+        if output.len() > limit {
             return Err(too_large(offset));
         }
         at = next;
     }
-    Ok((output, at))
+    Ok(at)
 }
 
 /// The compressed block at `at`, and where the next one is; an empty one for the magic of another frame; `None` at the end.
