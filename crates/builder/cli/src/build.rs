@@ -110,6 +110,7 @@ pub(crate) fn source_options(allow_backing_anywhere: bool) -> source::Options {
             backing_files,
             ..block::Options::default()
         },
+        ..source::Options::default()
     }
 }
 

@@ -7,6 +7,7 @@
 //!   from the root file system on, which `root` finds by its content).
 //! * [`media`]: an ISO that boots a live system, of ours or of another tool.
 //! * [`folder`]: a folder of this machine.
+//! * A tar is what `formats` makes of it.
 //!
 //! **Invariant:** whatever `fstab` would mount, or lies on a medium beside the root file system, and this crate leaves out is named in a
 //! [`Warning`].
@@ -22,7 +23,8 @@ mod warning;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use block::{Content, Error, ReadAt, Result};
+use block::{Content, DiskFile, Error, ReadAt, Result};
+use formats::tar;
 use tree::Tree;
 
 pub use folder::Folder;
@@ -35,6 +37,9 @@ pub use warning::Warning;
 pub struct Options {
     /// How the disk image is opened: what its backing files may be.
     pub disk_image: block::Options,
+    /// The folder for the files without a name that compressed archives are unpacked to; the machine's folder for temporary files where
+    /// none is given.
+    pub temporary_folder: Option<PathBuf>,
 }
 
 /// An input that is open, and of which little was read.
@@ -42,6 +47,8 @@ pub struct Options {
 pub enum Input {
     /// A folder of this machine.
     Folder(PathBuf),
+    /// A tar, compressed or not.
+    Tar(Arc<dyn ReadAt>),
     /// A disk image, an ISO, or a bare file system.
     Disk(Disk),
 }
@@ -78,6 +85,8 @@ pub enum Origin {
     Disk(Disk),
     /// A folder of this machine.
     Folder(Folder),
+    /// A tar of a root file system.
+    Tar,
     /// A live medium.
     Media(Box<Media>),
 }
@@ -97,10 +106,15 @@ pub struct Source {
 ///
 /// # Errors
 ///
-/// As [`open_disk`] where it is no folder.
+/// As [`open_disk`] where it is neither a folder nor a tar.
 pub fn open_input(path: &Path, options: &Options) -> Result<Input> {
     if path.is_dir() {
         return Ok(Input::Folder(path.to_path_buf()));
+    }
+    let file: Arc<dyn ReadAt> = Arc::new(DiskFile::open(path)?);
+    let named = |error: Error| error.in_file(path);
+    if options.disk_image.format.is_none() && tar::probe(&file).map_err(named)?.is_some() {
+        return Ok(Input::Tar(file));
     }
     open_disk(path, options).map(Input::Disk)
 }
@@ -145,14 +159,14 @@ fn partitioned(format: &'static str, image: Arc<dyn ReadAt>) -> Result<Option<Di
     }))
 }
 
-/// Reads the operating system in the input at `path` as one tree: a disk image, a live medium or a folder.
+/// Reads the operating system in the input at `path` as one tree: a disk image, a live medium, a tar or a folder.
 ///
 /// # Errors
 ///
 /// As [`open_input`]; [`Kind::NotFound`](block::Kind::NotFound) where it holds no operating system,
 /// [`Kind::Unsupported`](block::Kind::Unsupported) where it holds several, and whatever reading the file systems answers.
 pub fn open(path: &Path, options: &Options) -> Result<Source> {
-    read(open_input(path, options)?).map_err(|error| error.in_file(path))
+    read(open_input(path, options)?, options).map_err(|error| error.in_file(path))
 }
 
 /// Reads the operating system in an input that is open as one tree.
@@ -160,14 +174,17 @@ pub fn open(path: &Path, options: &Options) -> Result<Source> {
 /// # Errors
 ///
 /// As [`open`], but for those of opening.
-pub fn read(input: Input) -> Result<Source> {
+pub fn read(input: Input, options: &Options) -> Result<Source> {
     let mut warnings = Vec::new();
+    let temporary = options.temporary_folder.clone();
+    let temporary = temporary.unwrap_or_else(std::env::temp_dir);
     let (origin, tree) = match input {
         Input::Folder(path) => {
             let (folder, tree) = folder::read(&path, &mut warnings)?;
             (Origin::Folder(folder), tree)
         }
-        Input::Disk(disk) if disk.is_iso() => match media::read(disk, &mut warnings)? {
+        Input::Tar(file) => (Origin::Tar, read_tar(file, &temporary)?),
+        Input::Disk(disk) if disk.is_iso() => match media::read(disk, &temporary, &mut warnings)? {
             media::Read::Live(media, tree) => (Origin::Media(media), tree),
             media::Read::NotLive(disk) => read_disk_under_iso(disk, &mut warnings)?,
         },
@@ -178,6 +195,19 @@ pub fn read(input: Input) -> Result<Source> {
         tree,
         warnings,
     })
+}
+
+fn read_tar(file: Arc<dyn ReadAt>, temporary: &Path) -> Result<Tree<Content>> {
+    let tree = tar::read_tree_in(file, temporary)?;
+    if root::holds_system(&tree) {
+        return Ok(tree);
+    }
+    let message = if tree.file("manifest.json").is_some() || tree.file("oci-layout").is_some() {
+        "it is the archive of a container image, which is not read yet"
+    } else {
+        "it has neither etc/os-release nor usr/lib/os-release, so it is no tar of a root file system"
+    };
+    Err(Error::not_found("reading the tar", message))
 }
 
 fn read_disk(mut disk: Disk, warnings: &mut Vec<Warning>) -> Result<(Origin, Tree<Content>)> {

@@ -143,6 +143,59 @@ fn ref_a_full_os_iso_is_read_from_its_initramfs() {
 }
 
 #[test]
+fn ref_a_full_os_iso_of_ours_has_its_attributes_and_not_our_init() {
+    if !need(&TOOLS) || !need(&["cpio"]) {
+        return;
+    }
+    let archive = |own_init: bool, attributes: Option<&str>| {
+        let medium = Medium::image_customizer();
+        medium.put("system/init", b"liveos-init");
+        if own_init {
+            medium.put("system/.liveos/init", b"own");
+        }
+        if let Some(text) = attributes {
+            medium.put("system/.liveos/attributes", text.as_bytes());
+        }
+        medium.put("system/kernel/x86/microcode/GenuineIntel.bin", b"microcode");
+        medium.shell("cd system && find . | cpio -o -H newc --quiet > ../iso/boot/initrd.img");
+        (medium.write(Maker::Genisoimage), medium)
+    };
+    let mut attributes = contract::attributes::Attributes::new(1);
+    let set = [(
+        b"security.selinux".as_slice().into(),
+        b"label\0".as_slice().into(),
+    )];
+    let set = std::sync::Arc::new(set.into_iter().collect());
+    attributes.insert(b"/usr/bin/program", &set).unwrap();
+    let text = attributes.print();
+    for own_init in [true, false] {
+        let (iso, _medium) = archive(own_init, Some(&text));
+        let source = open(&iso);
+        assert_system(&source);
+        let (_, id) = source.tree.resolve("usr/bin/program").unwrap();
+        assert_eq!(source.tree.inode(id).metadata.xattrs, set);
+        assert!(source.tree.resolve(".liveos").is_err());
+        assert!(source.tree.resolve("kernel").is_err());
+        match own_init {
+            true => assert_eq!(bytes(&source.tree, "init"), b"own"),
+            false => assert!(source.tree.resolve("init").is_err()),
+        }
+    }
+    let elsewhere = text.replace("/usr/bin/program", "/nowhere");
+    for damaged in [
+        None,
+        Some(""),
+        Some(&*elsewhere),
+        Some(&text[..text.len() - 5]),
+    ] {
+        let (iso, _medium) = archive(true, damaged);
+        let error = refused(&iso);
+        assert_eq!(error.kind(), Kind::Corrupt, "{}", chain(&error));
+        assert!(chain(&error).contains("attributes"), "{}", chain(&error));
+    }
+}
+
+#[test]
 fn ref_an_initramfs_that_says_that_it_is_one_is_no_system() {
     if !need(&TOOLS) || !need(&["cpio"]) {
         return;

@@ -14,14 +14,14 @@ use source::{Disk, Input, Origin, Role, Source, Volume};
 
 pub(crate) use iso::IsoReport;
 
-/// An input: a disk image, an ISO, a folder.
+/// An input: a disk image, an ISO, a tar, a folder.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     /// The path that was given.
     pub(crate) path: String,
-    /// The format: `folder`, or that of the file: `raw`, `qcow2`.
+    /// The format: `folder`, `tar`, or that of the disk image: `raw`, `qcow2`.
     pub(crate) format: &'static str,
-    /// The length of the disk or medium in bytes; 0 for a folder.
+    /// The length of the disk, medium or file in bytes; 0 for a folder.
     pub(crate) len: u64,
     /// How many names a folder holds, itself included; `null` for other inputs.
     pub(crate) names: Option<u64>,
@@ -83,11 +83,18 @@ impl Report {
         let input = source::open_input(path, options)?;
         let mut report = Self::empty(path);
         let mut image = None;
-        if let Input::Disk(disk) = &input {
-            report.describe(disk);
-            image = Some((Arc::clone(&disk.image), disk.is_iso()));
+        match &input {
+            Input::Disk(disk) => {
+                report.describe(disk);
+                image = Some((Arc::clone(&disk.image), disk.is_iso()));
+            }
+            Input::Tar(file) => {
+                report.format = "tar";
+                report.len = file.len();
+            }
+            Input::Folder(_) => {}
         }
-        match source::read(input).map_err(|error| error.in_file(path)) {
+        match source::read(input, options).map_err(|error| error.in_file(path)) {
             Ok(source) => report.fill(source)?,
             Err(error) if error.kind() == block::Kind::NotFound && image.is_some() => {
                 if let Some((image, true)) = image {
@@ -126,6 +133,7 @@ impl Report {
     fn fill(&mut self, source: Source) -> Result<()> {
         match &source.origin {
             Origin::Disk(disk) => self.describe(disk),
+            Origin::Tar => {}
             Origin::Folder(folder) => self.names = Some(folder.names),
             Origin::Media(media) => self.iso = Some(iso::of_media(media)?),
         }

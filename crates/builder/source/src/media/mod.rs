@@ -1,12 +1,16 @@
 //! Live media as input: ISOs of ours and of other tools.
 //!
 //! * [`root`]: the root file system, found by its content; the places where tools put it only give the order.
+//! * [`full_os`]: the root file system that is an initramfs.
 //! * [`boot`]: media keep `/boot` outside of the root file system; here it is put back, so that the tree is like that of a disk.
 //! * [`esp`]: the EFI programs, which lie in a folder of the medium or in a boot image.
 
 mod boot;
 mod esp;
+mod full_os;
 mod root;
+
+use std::path::Path;
 
 use block::{Content, Error, Result};
 use formats::iso9660;
@@ -87,15 +91,15 @@ pub(crate) enum Read {
     NotLive(Disk),
 }
 
-/// Reads the ISO 9660 file system of the whole `disk` as a live medium.
+/// Reads the ISO 9660 file system of the whole `disk` as a live medium; `temporary` is the folder for what has to be unpacked.
 ///
 /// # Errors
 ///
 /// [`Kind::Unsupported`](block::Kind::Unsupported) where it is one of a kind that is not read, by name; whatever reading its file systems
 /// answers.
-pub(crate) fn read(disk: Disk, warnings: &mut Vec<Warning>) -> Result<Read> {
+pub(crate) fn read(disk: Disk, temporary: &Path, warnings: &mut Vec<Warning>) -> Result<Read> {
     let tree = iso9660::read_tree(std::sync::Arc::clone(&disk.image))?;
-    let Some(found) = root::find(&tree)? else {
+    let Some(found) = root::find(&tree, temporary)? else {
         return Ok(Read::NotLive(disk));
     };
     let root::Found {

@@ -1,12 +1,13 @@
 //! The root file system of a medium.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use block::{Content, Error, Kind, ReadAt, Result};
-use formats::{cpio, ext4, squashfs};
+use formats::{ext4, squashfs};
 use tree::{Node, Tree, TreePath};
 
-use super::RootOnMedia;
+use super::{RootOnMedia, full_os};
 use crate::root::holds_system;
 use crate::volume::identify;
 
@@ -32,9 +33,6 @@ const NESTED: [&str; 2] = ["LiveOS/rootfs.img", "LiveOS/ext3fs.img"];
 /// Folders whose squashfs images are laid over each other by the system that boots from them.
 const LAYERED: [&str; 2] = ["casper", "live"];
 
-/// The initramfs that holds the whole system: ours and Image Customizer's.
-const FULL_OS: &str = "boot/initrd.img";
-
 /// A root file system on a medium.
 pub(super) struct Found {
     pub(super) root: RootOnMedia,
@@ -48,7 +46,7 @@ pub(super) struct Found {
 /// # Errors
 ///
 /// [`Kind::Unsupported`] for file systems and arrangements that are not read, by name; whatever reading answers.
-pub(super) fn find(tree: &Tree<Content>) -> Result<Option<Found>> {
+pub(super) fn find(tree: &Tree<Content>, temporary: &Path) -> Result<Option<Found>> {
     for path in IMAGES {
         if let Some(content) = tree.file(path)
             && let Some(mut found) = read_image(&path_of(path), content)?
@@ -61,11 +59,11 @@ pub(super) fn find(tree: &Tree<Content>) -> Result<Option<Found>> {
     if let Some(found) = find_elsewhere(tree)? {
         return Ok(Some(found));
     }
-    full_os(tree)
+    full_os::find(tree, temporary)
 }
 
 /// A path of ours as a path of a tree.
-fn path_of(path: &str) -> TreePath {
+pub(super) fn path_of(path: &str) -> TreePath {
     // OK: the paths of this file have no part that cannot be a name.
     TreePath::parse(path).unwrap_or_default()
 }
@@ -226,28 +224,4 @@ fn find_elsewhere(tree: &Tree<Content>) -> Result<Option<Found>> {
             Err(Error::unsupported("finding the operating system", message))
         }
     }
-}
-
-/// The root file system in the initramfs. Every initramfs of dracut has an `os-release` too, but says that it is one.
-fn full_os(tree: &Tree<Content>) -> Result<Option<Found>> {
-    let Some(content) = tree.file(FULL_OS) else {
-        return Ok(None);
-    };
-    let bytes: Arc<dyn ReadAt> = Arc::new(content.clone());
-    if cpio::probe(&*bytes)?.is_none() {
-        return Ok(None);
-    }
-    let system = cpio::read_tree(bytes)
-        .map_err(|error| error.while_doing(format!("reading {FULL_OS} of the medium")))?;
-    let is_initramfs = system.file(contract::media::INITRD_RELEASE).is_some();
-    if is_initramfs || !holds_system(&system) {
-        return Ok(None);
-    }
-    Ok(Some(Found {
-        root: RootOnMedia::FullOs {
-            path: path_of(FULL_OS),
-        },
-        tree: system,
-        said: Vec::new(),
-    }))
 }
