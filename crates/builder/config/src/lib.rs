@@ -6,6 +6,7 @@
 
 mod boot_loader;
 mod compression;
+pub mod file;
 mod initramfs;
 mod network;
 pub mod settings;

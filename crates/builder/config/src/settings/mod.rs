@@ -2,6 +2,7 @@
 //! its own file. Nothing here is decided yet; that is [`resolve`](crate::resolve)'s.
 
 mod os;
+mod places;
 mod scripts;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ pub use os::{
     KernelModule, LoadMode, Os, Overlay, PackageList, Packages, Password, SelinuxMode, SshKey,
     User,
 };
+pub use places::{Place, Places};
 pub use scripts::{Script, ScriptSource, Scripts};
 
 /// A chain of configuration files, merged.
@@ -36,6 +38,34 @@ pub struct Settings {
     pub root_image: RootImageSettings,
     /// What was accepted and has no effect on live media, one sentence each with file, line and key.
     pub warnings: Vec<String>,
+    /// Where the values are from, for messages.
+    pub places: Places,
+}
+
+impl Settings {
+    /// `os.hostname`: the last that is given.
+    #[must_use]
+    pub fn hostname(&self) -> Option<&str> {
+        self.os.iter().rev().find_map(|os| os.hostname.as_deref())
+    }
+
+    /// `os.selinux.mode`: the last that is given.
+    #[must_use]
+    pub fn selinux(&self) -> Option<SelinuxMode> {
+        self.os.iter().rev().find_map(|os| os.selinux)
+    }
+
+    /// `os.imageHistory`: the last that is given.
+    #[must_use]
+    pub fn image_history(&self) -> Option<ImageHistory> {
+        self.os.iter().rev().find_map(|os| os.image_history)
+    }
+
+    /// `os.kernelCommandLine.extraCommandLine` of all files, the base first.
+    pub fn extra_command_line(&self) -> impl Iterator<Item = &str> {
+        let all = self.os.iter().flat_map(|os| &os.extra_command_line);
+        all.map(String::as_str)
+    }
 }
 
 /// `input.image`.
