@@ -16,5 +16,6 @@ mod runtime;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    run::main()
+    // Where this is a process of a sandbox that another `liveos` made, that is all it does.
+    sandbox::child_main(std::env::args_os()).unwrap_or_else(run::main)
 }

@@ -32,7 +32,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 pub use changes::Changes;
-pub use program::{Bind, Ended, Network, Program};
+pub use program::{Bind, Ended, LentFile, Network, Program};
 pub use sandbox::{Options, Sandbox};
 
 /// The first argument that makes this executable the keeper.

@@ -8,7 +8,7 @@ use std::process::ExitStatus;
 
 use tree::TreePath;
 
-use crate::spec::{Spec, SpecBind};
+use crate::spec::{Spec, SpecBind, SpecFile};
 
 /// How many of a program's last lines are kept for messages.
 const LAST_LINES: usize = 20;
@@ -47,6 +47,17 @@ pub struct Bind {
     pub read_only: bool,
 }
 
+/// A file that a program sees, and that is in no tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LentFile {
+    /// Where it is seen. What is missing on the way is made for the time.
+    pub inside: TreePath,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Whether it can be run.
+    pub executable: bool,
+}
+
 /// A program to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
@@ -60,6 +71,10 @@ pub struct Program {
     pub network: Network,
     /// What of the host it sees.
     pub binds: Vec<Bind>,
+    /// Files that it finds and cannot change.
+    pub files: Vec<LentFile>,
+    /// Folders that begin empty, stay from program to program, and never get into the tree: caches, above all.
+    pub temporary: Vec<TreePath>,
     /// Its standard input; at most 32 MiB with everything else.
     pub input: Vec<u8>,
 }
@@ -73,6 +88,8 @@ impl Program {
             directory: TreePath::root(),
             network: Network::None,
             binds: Vec::new(),
+            files: Vec::new(),
+            temporary: Vec::new(),
             input: Vec::new(),
         }
     }
@@ -91,6 +108,17 @@ impl Program {
             host: host.into(),
             inside,
             read_only: true,
+        });
+        self
+    }
+
+    /// The same with a file that is in no tree.
+    #[must_use]
+    pub fn finds(mut self, inside: TreePath, bytes: impl Into<Vec<u8>>) -> Self {
+        self.files.push(LentFile {
+            inside,
+            bytes: bytes.into(),
+            executable: false,
         });
         self
     }
@@ -119,6 +147,11 @@ impl Program {
             inside: bytes(&bind.inside),
             read_only: bind.read_only,
         });
+        let files = self.files.iter().map(|file| SpecFile {
+            inside: bytes(&file.inside),
+            bytes: file.bytes.clone(),
+            executable: file.executable,
+        });
         Spec {
             arguments: self
                 .arguments
@@ -129,6 +162,8 @@ impl Program {
             directory: self.directory.as_bytes().to_vec(),
             network: self.network == Network::Host,
             binds: binds.collect(),
+            files: files.collect(),
+            temporary: self.temporary.iter().map(bytes).collect(),
             input: self.input.clone(),
             ..Spec::default()
         }

@@ -20,12 +20,23 @@ pub(crate) struct Spec {
     pub(crate) network: bool,
     /// What of the host it sees.
     pub(crate) binds: Vec<SpecBind>,
+    /// Files that are in no tree; the keeper turns them into binds.
+    pub(crate) files: Vec<SpecFile>,
+    /// Folders that are in no tree; the keeper turns them into binds.
+    pub(crate) temporary: Vec<Vec<u8>>,
     /// Its standard input.
     pub(crate) input: Vec<u8>,
     /// The scratch's root, on the host; the keeper fills it in.
     pub(crate) root: Vec<u8>,
-    /// The folder that becomes `/tmp`, on the host; the keeper fills it in.
-    pub(crate) temporary: Vec<u8>,
+}
+
+/// A file that is seen inside, and is in no tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SpecFile {
+    /// Without a leading slash.
+    pub(crate) inside: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) executable: bool,
 }
 
 /// Something of the host's that is seen inside.
@@ -51,10 +62,14 @@ impl Spec {
             fields.bytes(&bind.host).bytes(&bind.inside);
             fields.u8(u8::from(bind.read_only));
         });
-        fields
-            .bytes(&self.input)
-            .bytes(&self.root)
-            .bytes(&self.temporary);
+        fields.list(self.files.iter(), |fields, file| {
+            fields.bytes(&file.inside).bytes(&file.bytes);
+            fields.u8(u8::from(file.executable));
+        });
+        fields.list(self.temporary.iter(), |fields, folder| {
+            fields.bytes(folder);
+        });
+        fields.bytes(&self.input).bytes(&self.root);
         fields.as_bytes().to_vec()
     }
 
@@ -72,9 +87,16 @@ impl Spec {
                     read_only: parts.u8()? != 0,
                 })
             })?,
+            files: parts.list(|parts| {
+                Ok(SpecFile {
+                    inside: parts.bytes()?,
+                    bytes: parts.bytes()?,
+                    executable: parts.u8()? != 0,
+                })
+            })?,
+            temporary: parts.list(Parts::bytes)?,
             input: parts.bytes()?,
             root: parts.bytes()?,
-            temporary: parts.bytes()?,
         })
     }
 }

@@ -17,7 +17,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags};
 use crate::spec::{Spec, SpecBind, path_of};
 
 /// Where something is mounted, below the root.
-pub(crate) const MOUNT_POINTS: [&str; 5] = ["dev", "proc", "sys", "run", "tmp"];
+pub(crate) const MOUNT_POINTS: [&str; 4] = ["dev", "proc", "sys", "run"];
 
 /// The devices of the host that programs see.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
@@ -47,9 +47,6 @@ pub(super) fn set_up(spec: &Spec) -> Result<()> {
     temporary(&root.join("run"), c"mode=755")?;
     std::fs::create_dir(root.join("run/lock"))
         .map_err(|error| Error::io("making /run/lock", error))?;
-    let tmp = root.join("tmp");
-    bind(&path_of(&spec.temporary), &tmp)?;
-    remount(&tmp, MountFlags::NODEV | MountFlags::NOSUID)?;
     spec.binds.iter().try_for_each(|bind| show(&root, bind))
 }
 

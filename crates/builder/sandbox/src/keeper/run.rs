@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use block::{Error, Result};
@@ -18,7 +19,7 @@ use super::scan::{self, split};
 use super::scratch::Scratch;
 use super::{Channel, scan::join};
 use crate::message::Answer;
-use crate::spec::{Spec, path_of};
+use crate::spec::{Spec, SpecBind, path_of};
 use crate::{RUNNER, inside};
 
 /// How a run came to its end.
@@ -35,7 +36,8 @@ pub(super) fn run(scratch: &mut Scratch, channel: &mut Channel, spec: &[u8]) -> 
     let mut spec = Spec::decode(spec).map_err(|error| Error::io("reading an order", error))?;
     let folder = scratch.folder().as_os_str().as_encoded_bytes();
     spec.root = join(folder, b"root");
-    spec.temporary = join(folder, b"tmp");
+    lend(scratch, &mut spec)
+        .map_err(|error| Error::io("lending to a program in the sandbox", error))?;
     let made = make_places(scratch, &spec)?;
     let resolver = if spec.network {
         Resolver::lend(scratch)?
@@ -56,6 +58,30 @@ pub(super) fn run(scratch: &mut Scratch, channel: &mut Channel, spec: &[u8]) -> 
         unmake(scratch, path, *is_folder);
     }
     end
+}
+
+/// Turns folders and files that are in no tree into binds, `/tmp` first.
+fn lend(scratch: &mut Scratch, spec: &mut Spec) -> std::io::Result<()> {
+    let mut binds = Vec::new();
+    let folders = std::mem::take(&mut spec.temporary);
+    for inside in std::iter::once(b"tmp".to_vec()).chain(folders) {
+        let host = scratch.own(&inside)?;
+        binds.push(bind(host, inside, false));
+    }
+    for (number, file) in std::mem::take(&mut spec.files).into_iter().enumerate() {
+        let host = scratch.lend(number, &file.bytes, file.executable)?;
+        binds.push(bind(host, file.inside, true));
+    }
+    spec.binds.splice(0..0, binds);
+    Ok(())
+}
+
+fn bind(host: PathBuf, inside: Vec<u8>, read_only: bool) -> SpecBind {
+    SpecBind {
+        host: host.into_os_string().into_encoded_bytes(),
+        inside,
+        read_only,
+    }
 }
 
 /// Makes the places that something is mounted on, where the tree has none. Answers with those, and whether each is a folder.

@@ -4,7 +4,8 @@
 //! .liveos-sandbox-PID-N/   mode 0700
 //!   lock                   locked as long as the keeper lives
 //!   root/                  the tree
-//!   tmp/                   what programs see as /tmp
+//!   own/                   folders that programs see and that are in no tree, /tmp among them, by number
+//!   lent/                  files that a program sees and that are in no tree, by number
 //!   aside/                 on its way to be removed
 //!   pack                   bytes of changed files, in the order in which they were read back
 //! ```
@@ -45,6 +46,8 @@ pub(super) struct Scratch {
     started: Timestamp,
     /// Numbers the names in `aside`.
     moved: u64,
+    /// The folders in `own`, each with the path where programs see it.
+    own: Vec<Vec<u8>>,
 }
 
 impl Scratch {
@@ -57,7 +60,8 @@ impl Scratch {
         let folder_mode = Mode::RWXU | Mode::RGRP | Mode::XGRP | Mode::ROTH | Mode::XOTH;
         for (name, mode) in [
             ("root", folder_mode),
-            ("tmp", Mode::from_raw_mode(0o1777)),
+            ("own", Mode::RWXU),
+            ("lent", Mode::RWXU),
             ("aside", Mode::RWXU),
         ] {
             rustix::fs::mkdirat(&top, name, mode).map_err(doing)?;
@@ -77,6 +81,7 @@ impl Scratch {
             stamps: BTreeMap::new(),
             started: Timestamp::default(),
             moved: 0,
+            own: Vec::new(),
         };
         scratch.started = scratch.now()?;
         Ok(scratch)
@@ -105,6 +110,39 @@ impl Scratch {
     /// The time of the file system when the scratch was made.
     pub(super) fn started(&self) -> Timestamp {
         self.started
+    }
+
+    /// The folder that programs see at `path` and that is in no tree: made at the first call, with the permissions of `/tmp` for
+    /// `/tmp` and those of any folder else.
+    pub(super) fn own(&mut self, path: &[u8]) -> std::io::Result<PathBuf> {
+        let known = self.own.iter().position(|own| own == path);
+        let number = known.unwrap_or(self.own.len());
+        let folder = self.folder.join("own").join(number.to_string());
+        if known.is_none() {
+            let mode = if path == b"tmp" { 0o1777 } else { 0o755 };
+            rustix::fs::mkdir(&folder, Mode::from_raw_mode(mode))?;
+            self.own.push(path.to_vec());
+        }
+        Ok(folder)
+    }
+
+    /// A file with these bytes beside the tree; the next call with the same number takes its place.
+    pub(super) fn lend(
+        &self,
+        number: usize,
+        bytes: &[u8],
+        executable: bool,
+    ) -> std::io::Result<PathBuf> {
+        let path = self.folder.join("lent").join(number.to_string());
+        match rustix::fs::unlink(&path) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(if executable { 0o755 } else { 0o644 });
+        let file = rustix::fs::open(&path, flags, mode)?;
+        std::io::Write::write_all(&mut File::from(file), bytes)?;
+        Ok(path)
     }
 
     /// Removes `name` in `parent`, with all below it.

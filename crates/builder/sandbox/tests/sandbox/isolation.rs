@@ -304,6 +304,34 @@ fn the_temporary_folder_stays_between_programs_and_never_gets_into_the_tree() {
 }
 
 #[test]
+fn lent_files_and_folders_are_seen_and_in_no_tree() {
+    let Some(mut tree) = system::tree() else {
+        return;
+    };
+    let before = system::dump(&tree);
+    let scratch = tempfile::tempdir().unwrap();
+    let Some(mut sandbox) = system::sandbox(scratch.path(), &tree) else {
+        return;
+    };
+    let mut program = shell("/etc/issue; cat /a/b; echo x > /var/cache/deep/y")
+        .finds(path("/a/b"), *b"lent\n")
+        .finds(path("/etc/issue"), *b"#!/bin/sh\necho another issue\n");
+    program.files[1].executable = true;
+    program.temporary = vec![path("/var/cache/deep")];
+    let (ended, seen) = run(&mut sandbox, &program);
+    assert!(ended.success(), "{}", ended.describe());
+    assert_eq!(seen, ["another issue", "lent"]);
+    let mut later = shell("cat /var/cache/deep/y /etc/issue; ls /a 2>/dev/null || echo no /a");
+    later.temporary = program.temporary.clone();
+    assert_eq!(run(&mut sandbox, &later).1, ["x", "issue", "no /a"]);
+    assert_eq!(
+        sandbox.leave(&mut tree).unwrap(),
+        sandbox::Changes::default()
+    );
+    assert_eq!(system::dump(&tree), before);
+}
+
+#[test]
 fn what_a_program_leaves_running_ends_with_it() {
     let (scratch, tree);
     let mut sandbox = sandbox!(scratch, tree);
