@@ -85,6 +85,10 @@ pub const FULL_OS_ROOT: &str = "/.liveos/root";
 pub const FULL_OS_SOURCE: &str = "/.liveos/source";
 /// The initramfs on the media that is the whole system, for all kernels.
 pub const FULL_OS_INITRAMFS: &str = "boot/initrd.img";
+/// The certificates of authorities in the initramfs (PEM), for servers that are asked by `https`.
+pub const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// The C library's list of name servers in the initramfs.
+pub const INITRAMFS_RESOLV_CONF: &str = "/etc/resolv.conf";
 /// Where the runtime assembles the new root.
 pub const NEW_ROOT: &str = "/sysroot";
 
@@ -96,6 +100,15 @@ pub const LIVE_DEVICE: &str = "/run/initramfs/livedev";
 pub const LIVE_MOUNT: &str = "/run/initramfs/live";
 /// Where the root file system image is mounted.
 pub const IMAGE_MOUNT: &str = "/run/initramfs/squashfs";
+/// The medium that was fetched from a server, in RAM: an ISO or a root file system image.
+pub const FETCHED: &str = "/run/initramfs/fetched.img";
+/// The name servers that the network of the boot has, as `resolv.conf`.
+pub const RESOLV_CONF: &str = "/run/liveos/resolv.conf";
+/// What is known of the network card `name`, as klibc's `ipconfig` writes it.
+#[must_use]
+pub fn network_card(name: &str) -> String {
+    format!("/run/net-{name}.conf")
+}
 /// The copy of the root file system image in RAM.
 pub const RAM_IMAGE: &str = "/run/initramfs/squashed.img";
 /// The tmpfs whose size is the writable layer's.
@@ -127,6 +140,7 @@ mod tests {
             LIVE_DEVICE,
             IMAGE_MOUNT,
             RAM_IMAGE,
+            FETCHED,
             OVERLAY_MOUNT,
             SHUTDOWN,
         ] {
