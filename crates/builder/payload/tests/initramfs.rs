@@ -210,6 +210,72 @@ fn ref_the_initramfs_of_debians_generic_kernel_is_small_complete_and_reproducibl
 }
 
 #[test]
+fn ref_network_drivers_come_where_they_are_asked_for() {
+    let Some(root) = debian_kernel() else {
+        return;
+    };
+    let mut tree = tree_of(&root);
+    let node = Node::File(Content::from_bytes(*b"certificates"));
+    let place = TreePath::parse("/etc/ssl/ca-bundle.pem").unwrap();
+    let inode = Inode::new(Metadata::with_permissions(0o644), node);
+    tree.put(&place, inode).unwrap();
+    let facts = inspect::facts(&tree).unwrap();
+    let mut options = options();
+    options.network = true;
+    options.compression = Compression::Zstd { level: 1 };
+    let initramfs = build(&tree, &facts, &facts.kernels[0], &options).unwrap();
+    eprintln!(
+        "{} modules, {} bytes",
+        initramfs.modules.len(),
+        initramfs.bytes.len()
+    );
+    let names: BTreeSet<&str> = initramfs.modules.iter().map(String::as_str).collect();
+    for name in [
+        "virtio_net",
+        "e1000",
+        "e1000e",
+        "igb",
+        "ixgbe",
+        "r8169",
+        "tg3",
+        "bnxt_en",
+        "mlx5_core",
+        "vmxnet3",
+        "xen_netfront",
+        "hv_netvsc",
+        "ena",
+        "r8152",
+        "ax88179_178a",
+        "realtek",
+        "marvell",
+        "8139cp",
+        "pcnet32",
+    ] {
+        assert!(names.contains(name), "{name}");
+    }
+    for name in ["iwlwifi", "bonding", "mlxsw_spectrum", "qmi_wwan"] {
+        assert!(!names.contains(name), "{name}");
+    }
+    let unpacked = unpack(&initramfs);
+    let index = index_of(&unpacked);
+    // It finds its chip by a driver that nothing asks for in time.
+    assert!(
+        index.modules["r8169"]
+            .soft_pre
+            .contains(&"realtek".to_owned())
+    );
+    let asked = |text: &str| {
+        index
+            .aliases
+            .iter()
+            .any(|(pattern, _)| pattern.starts_with(text))
+    };
+    assert!(asked("mdio:") && asked("virtio:d00000001"));
+    let certificates = unpacked.file(contract::media::CERTIFICATES).unwrap();
+    assert_eq!(certificates.read_all(99).unwrap(), b"certificates");
+}
+
+#[test]
 fn ref_the_index_names_only_modules_that_are_there() {
     let Some(root) = debian_kernel() else {
         return;

@@ -9,7 +9,7 @@ use inspect::{Facts, KernelConfig};
 use super::modinfo::ModInfo;
 use super::modprobe::Modprobe;
 use super::modules::{Loaded, Modules};
-use super::selection::{ALWAYS, IMPLIED, ROWS, Rule};
+use super::selection::{ALWAYS, IMPLIED, NETWORK_ROWS, ROWS, Row, Rule};
 
 /// The modules of an initramfs.
 #[derive(Debug, Default)]
@@ -32,6 +32,8 @@ pub(crate) struct Wishes {
     pub(crate) omit: BTreeSet<String>,
     /// Folders below the modules folder, all of whose modules are wanted.
     pub(crate) folders: Vec<String>,
+    /// Whether the medium comes over the network.
+    pub(crate) network: bool,
 }
 
 impl Wishes {
@@ -67,7 +69,10 @@ pub(crate) fn choose(
     wishes: &Wishes,
 ) -> Result<Chosen> {
     let mut chosen = Chosen::default();
-    let mut pending = by_table(modules)?;
+    let mut pending = by_table(modules, ROWS)?;
+    if wishes.network {
+        pending.extend(by_table(modules, NETWORK_ROWS)?);
+    }
     let asked = |name: String| (name, "asked for by the configuration".to_owned());
     for folder in &wishes.folders {
         pending.extend(modules.below(folder).into_iter().map(asked));
@@ -115,9 +120,9 @@ pub(crate) fn choose(
 }
 
 /// The modules of the table that this kernel has.
-fn by_table(modules: &mut Modules<'_>) -> Result<Vec<(String, String)>> {
+fn by_table(modules: &mut Modules<'_>, rows: &[Row]) -> Result<Vec<(String, String)>> {
     let mut found = Vec::new();
-    for row in ROWS {
+    for row in rows {
         match row.rule {
             Rule::Names(names) => {
                 let there = names.iter().filter(|name| modules.contains(name));

@@ -43,6 +43,16 @@ pub use requirements::{RootImage, SquashfsCompressor};
 /// is refused.
 const MAX_FILES: u64 = 1 << 30;
 
+/// Where distributions have the certificates of all authorities in one file: Debian and its relatives, Fedora and its relatives, Azure
+/// Linux, SUSE, Alpine.
+const CERTIFICATES: [&str; 5] = [
+    media::CERTIFICATES,
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
 /// What goes into an initramfs besides what the tree says.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -54,6 +64,9 @@ pub struct Options {
     pub compression: Compression,
     /// The time of every file.
     pub time: Timestamp,
+    /// Whether the medium may come over the network: takes the drivers of network cards, which are large, and the image's
+    /// certificates of authorities, for `https`.
+    pub network: bool,
     /// Modules to take besides the table's, by name or alias.
     pub add_modules: Vec<String>,
     /// Modules to leave out, unless another needs them.
@@ -73,6 +86,7 @@ impl Options {
             root_image: RootImage::Squashfs(SquashfsCompressor::Zstd),
             compression: Compression::default(),
             time: Timestamp::default(),
+            network: false,
             add_modules: Vec::new(),
             omit_modules: Vec::new(),
             install: Vec::new(),
@@ -123,6 +137,7 @@ pub fn build(
     let compression = options.compression.for_kernel(kernel)?;
     let modprobe = Modprobe::find(tree)?;
     let mut wishes = Wishes::of_dracut(facts);
+    wishes.network = options.network;
     wishes
         .add
         .extend(options.add_modules.iter().map(|name| normalise(name)));
@@ -151,6 +166,11 @@ pub fn build(
     root.put_modules(&kernel.version, chosen)?;
     for (path, content) in firmware.files {
         root.put_file(&path, 0o644, content)?;
+    }
+    if options.network
+        && let Some(content) = CERTIFICATES.iter().find_map(|path| tree.file(path))
+    {
+        root.put_file(media::CERTIFICATES, 0o644, content.clone())?;
     }
     for (path, inode) in &options.extra {
         root.put(path, inode.clone())?;

@@ -2,7 +2,8 @@
 //!
 //! The rule behind it: everything between the firmware and the root file system image on a CD, a stick, a card or a local disk, on real
 //! machines and under every common hypervisor, and the keyboard for a shell. What comes after is loaded by the system itself, from its
-//! own full set of modules. So there is no network, no graphics, no Fibre Channel and no iSCSI here: media do not lie there.
+//! own full set of modules. So there is no graphics, no Fibre Channel and no iSCSI here: media do not lie there. The network has a
+//! table of its own, for media that are fetched from a server: its drivers are large.
 
 /// What a row selects. Names are normalised (`_` for `-`); folders are below the modules folder and end in `/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,6 +175,71 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         rule: Rule::Names(&["dm_mod", "dm_verity", "dm_snapshot"]),
         reason: "the verified root file system image, and snapshots",
+    },
+];
+
+/// The table for the network: every Ethernet card that firmware can boot from, or that a hypervisor has.
+pub(crate) const NETWORK_ROWS: &[Row] = &[
+    Row {
+        rule: Rule::Names(&["af_packet"]),
+        reason: "packets of a card that has no address yet: DHCP",
+    },
+    Row {
+        rule: Rule::Names(&[
+            "virtio_net",
+            "vmxnet3",
+            "xen_netfront",
+            "hv_netvsc",
+            "pci_hyperv",
+        ]),
+        reason: "network cards of hypervisors",
+    },
+    Row {
+        rule: Rule::Folder {
+            path: "kernel/drivers/net/ethernet/",
+            buses: CONTROLLER,
+            except: &[
+                // Switches, and cards that are whole computers: nothing boots from them, and they ask for much firmware.
+                "liquidio",
+                "liquidio_vf",
+                "mlxsw_pci",
+                "mlxsw_spectrum",
+                "prestera_pci",
+                "octeon_ep",
+            ],
+        },
+        reason: "Ethernet cards",
+    },
+    Row {
+        rule: Rule::Folder {
+            path: "kernel/drivers/net/usb/",
+            buses: &["usb"],
+            except: &[
+                // Modems and telephones.
+                "cdc_mbim",
+                "cdc_phonet",
+                "hso",
+                "huawei_cdc_ncm",
+                "ipheth",
+                "kalmia",
+                "lg_vl600",
+                "qmi_wwan",
+                "sierra_net",
+            ],
+        },
+        reason: "Ethernet cards on USB",
+    },
+    Row {
+        rule: Rule::Folder {
+            path: "kernel/drivers/net/phy/",
+            buses: &["mdio"],
+            except: &[],
+        },
+        reason: "chips between an Ethernet card and its cable",
+    },
+    Row {
+        rule: Rule::Names(&["fixed_phy", "mdio_bcm_unimac", "acpi_mdio", "of_mdio"]),
+        reason: "the bus of these chips",
     },
 ];
 
