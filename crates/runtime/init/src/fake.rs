@@ -1,13 +1,17 @@
 //! A machine that only writes down what was asked of it: stages run on it without root, and each operation can be refused.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 use contract::request::{Emergency, Verbosity};
 use rustix::io::Errno;
 
 use crate::system::{Bytes, Kind, Level, Mount, MountFlags, System, Wait};
+
+pub(crate) mod net;
 
 /// Files with their paths.
 type Files = Vec<(String, Vec<u8>)>;
@@ -39,6 +43,9 @@ pub(crate) struct Fake {
     /// Files that come with a kernel module, by its path.
     drivers: BTreeMap<String, (Files, Vec<u8>)>,
     now: Duration,
+    pub(crate) net: net::FakeNet,
+    /// Files that were made, with what was written to them so far.
+    made: BTreeMap<String, Rc<RefCell<Vec<u8>>>>,
 }
 
 impl Fake {
@@ -151,6 +158,19 @@ impl Bytes for Held {
     }
 }
 
+/// A file that keeps its bytes.
+struct Kept(Rc<RefCell<Vec<u8>>>);
+
+impl io::Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A file that takes no bytes.
 struct Full(Errno);
 
@@ -222,6 +242,9 @@ impl System for Fake {
         if let Some(error) = self.refusals.get(&format!("open {path}")) {
             return Err((*error).into());
         }
+        if let Some(bytes) = self.made.get(path) {
+            return Ok(Box::new(Held(bytes.borrow().clone())));
+        }
         let bytes = self.files.get(path).ok_or(io::ErrorKind::NotFound)?;
         Ok(Box::new(Held(bytes.clone())))
     }
@@ -230,7 +253,9 @@ impl System for Fake {
         if let Some(error) = self.refusals.get(&format!("fill {path}")) {
             return Ok(Box::new(Full(*error)));
         }
-        Ok(Box::new(io::sink()))
+        let bytes = Rc::default();
+        self.made.insert(path.to_owned(), Rc::clone(&bytes));
+        Ok(Box::new(Kept(bytes)))
     }
     fn copy(&mut self, from: &str, to: &str) -> io::Result<()> {
         self.act(format!("copy {from} {to}"))?;

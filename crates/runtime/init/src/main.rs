@@ -6,6 +6,7 @@
 //! * [`role`]: what the program is, by how it was started.
 //! * [`stage`]: the boot, one file a stage.
 //! * [`system`]: what the stages need of the machine; [`sys`] has it, and is the only place with unsafe code.
+//! * [`net`]: the network, as far as a medium is fetched from it.
 //! * [`probe`], [`modules`], [`uevent`], [`glob`]: what needs no machine.
 #![cfg_attr(
     not(test),
@@ -18,6 +19,7 @@
 
 mod glob;
 mod modules;
+mod net;
 mod probe;
 mod report;
 mod role;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use contract::request::{Emergency, Verbosity};
 pub(crate) use rustix::mount::MountFlags;
 
+use crate::net::Network;
+
 /// Bytes of a device or a file.
 pub(crate) trait Bytes {
     /// The length in bytes.
@@ -57,7 +59,7 @@ pub(crate) enum Kind {
 }
 
 /// The machine.
-pub(crate) trait System {
+pub(crate) trait System: Network {
     /// The time since the kernel started.
     fn clock(&self) -> Duration;
     /// How much of what is logged the console is to show.

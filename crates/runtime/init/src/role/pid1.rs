@@ -2,11 +2,12 @@
 
 use contract::failure::{Failure, NO_LIVE_ROOT, Stage};
 use contract::media;
-use contract::request::{Policy, Request};
+use contract::request::{Policy, Request, Root};
 
 use crate::modules::Modules;
 use crate::report::{self, Report, seconds};
-use crate::stage::{Boot, base, find, overlay, start, switch, verify};
+use crate::stage::find::Medium;
+use crate::stage::{Boot, base, fetch, find, network, overlay, start, switch, verify};
 use crate::system::{Level, System};
 
 /// The file of this program, wherever the initramfs has it.
@@ -40,7 +41,7 @@ pub(crate) fn boot(
     let cmdline = start::read_cmdline(system);
     *policy = Policy::read(&cmdline);
     system.set_verbosity(policy.verbosity);
-    let Some(request) = Request::read(&cmdline)? else {
+    let Some(mut request) = Request::read(&cmdline)? else {
         let cause = match cmdline.value(contract::parameter::ROOT) {
             Some(root) => format!("root={root} is none"),
             None => "there is no root= at all".to_owned(),
@@ -58,7 +59,7 @@ pub(crate) fn boot(
     report.notices.clone_from(&request.notices);
 
     pause_before(&mut boot, policy, Stage::Find);
-    let medium = find::run(&mut boot, &request)?;
+    let medium = find_medium(&mut boot, &mut request)?;
     report.medium = Some(medium.clone());
     verify::run(&mut boot, &request, &medium)?;
     pause_before(&mut boot, policy, Stage::Base);
@@ -78,6 +79,23 @@ pub(crate) fn boot(
     report.save(boot.system, None);
     switch::run(&mut boot)?;
     Err(switch::start_init(&mut boot, &programs))
+}
+
+/// The medium, from where the command line says.
+fn find_medium(boot: &mut Boot<'_>, request: &mut Request) -> Result<Medium, Failure> {
+    if let Root::Url(url) = request.root.clone() {
+        network::run(boot, request)?;
+        let medium = fetch::run(boot, request, &url)?;
+        fetch::find_layout(boot, request, &medium)?;
+        return Ok(medium);
+    }
+    // Nothing of the boot itself needs it then.
+    if request.network.needed
+        && let Err(failure) = network::run(boot, request)
+    {
+        boot.warn(&format!("no network: {failure}"));
+    }
+    find::run(boot, request)
 }
 
 /// systemd starts this program again, from there, when all else has ended. A system without it powers off too, less tidily.

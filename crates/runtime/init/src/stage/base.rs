@@ -40,7 +40,8 @@ pub(crate) fn run(boot: &mut Boot<'_>, request: &Request, medium: &Medium) -> Re
         (path, kind)
     };
     let mut is_file = !is_image(medium.identity.kind);
-    if request.ram {
+    // What came over the network is in memory already.
+    if request.ram && !medium.in_memory {
         copy_to_ram(boot, request, &image)?;
         if is_file {
             release_medium(boot);
@@ -130,12 +131,7 @@ fn copy_to_ram(boot: &mut Boot<'_>, request: &Request, image: &str) -> Result<()
         return Err(Failure::new(NOT_ENOUGH_MEMORY, cause));
     }
     boot.step(&format!("copying {} MiB to memory", len.div_ceil(MIB)));
-    // The folder's own tmpfs is small: it grows by the image.
-    let data = format!("mode=755,size={}", len.saturating_add(32 * MIB));
-    let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    boot.system
-        .remount(media::RUN_INITRAMFS, flags, &data)
-        .or_stop(COPY_TO_RAM, media::RUN_INITRAMFS)?;
+    make_room(boot, len).or_stop(COPY_TO_RAM, media::RUN_INITRAMFS)?;
     let mut target = boot
         .system
         .create(media::RAM_IMAGE)
@@ -157,6 +153,13 @@ fn copy_to_ram(boot: &mut Boot<'_>, request: &Request, image: &str) -> Result<()
     Ok(())
 }
 
+/// Makes room for a file of `len` bytes in [`media::RUN_INITRAMFS`], whose tmpfs is small otherwise. Only memory itself is a limit then.
+pub(super) fn make_room(boot: &mut Boot<'_>, len: u64) -> io::Result<()> {
+    let data = format!("mode=755,size={}", len.saturating_add(32 * MIB));
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    boot.system.remount(media::RUN_INITRAMFS, flags, &data)
+}
+
 /// The medium is not needed any more. Where it stays in use nothing is lost but that it cannot be taken out.
 fn release_medium(boot: &mut Boot<'_>) {
     if let Err(error) = boot.system.unmount(media::LIVE_MOUNT) {
@@ -165,7 +168,7 @@ fn release_medium(boot: &mut Boot<'_>) {
 }
 
 /// In bytes; `None` where the kernel does not say.
-fn available_memory(boot: &Boot<'_>) -> Option<u64> {
+pub(super) fn available_memory(boot: &Boot<'_>) -> Option<u64> {
     let table = boot.system.read("/proc/meminfo", MEMINFO).ok()?;
     let table = String::from_utf8(table).ok()?;
     let line = table

@@ -9,11 +9,11 @@ use contract::label;
 use contract::request::{Request, Root};
 
 use super::Boot;
+use super::drivers::Drivers;
 use crate::probe::{self, Identity, partition};
 use crate::system::{Kind, Level, Wait};
 use crate::uevent;
 
-const BUSES: &str = "/sys/bus";
 const BLOCK: &str = "/sys/class/block";
 /// The kernel asks drives for a change of medium only if somebody sets how often, in milliseconds. udev's rules set the same.
 const POLL_MEDIA: (&str, &[u8]) = (
@@ -35,9 +35,6 @@ const LIKELY_AFTER: [(&str, &str); 3] = [
     ("uas", "sd_mod"),
 ];
 
-/// Processors ask for cryptography, which costs time here and is loaded by the system later.
-const PROCESSORS: &str = "cpu";
-
 /// The live medium.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Medium {
@@ -45,6 +42,8 @@ pub(crate) struct Medium {
     pub(crate) name: String,
     /// What it holds.
     pub(crate) identity: Identity,
+    /// Whether it is in memory already, and nothing has to be copied there.
+    pub(crate) in_memory: bool,
 }
 
 impl Medium {
@@ -62,9 +61,8 @@ pub(crate) fn node(name: &str) -> String {
 struct Search<'a, 'b> {
     boot: &'a mut Boot<'b>,
     root: &'a Root,
-    /// Modules that devices asked for: of storage, and of all else.
-    urgent: VecDeque<String>,
-    other: VecDeque<String>,
+    /// Modules that devices asked for, those of storage first.
+    drivers: Drivers,
     /// Modules that nothing asked for and that are likely needed.
     likely: VecDeque<String>,
     /// What is added to them when a driver was loaded that most likely finds something for it.
@@ -83,18 +81,18 @@ pub(crate) fn run(boot: &mut Boot<'_>, request: &Request) -> Result<Medium, Fail
         ));
     }
     let likely = LIKELY.map(str::to_owned);
+    let first = request.drivers.pre.iter().cloned();
+    let first = first.chain(boot.modules.always()).collect::<Vec<_>>();
     let mut search = Search {
         boot,
         root: &request.root,
-        urgent: request.drivers.pre.iter().cloned().collect(),
-        other: VecDeque::new(),
+        drivers: Drivers::new(first, is_storage),
         likely: request.drivers.post.iter().cloned().chain(likely).collect(),
         after: LIKELY_AFTER.to_vec(),
         seen: BTreeMap::new(),
         found: None,
     };
-    search.urgent.extend(search.boot.modules.always());
-    search.ask_for_drivers();
+    search.drivers.ask_all(search.boot);
     search.look_at_all();
     search
         .boot
@@ -132,22 +130,6 @@ pub(crate) fn run(boot: &mut Boot<'_>, request: &Request) -> Result<Medium, Fail
 }
 
 impl Search<'_, '_> {
-    /// Every device that is here already asks for its driver.
-    fn ask_for_drivers(&mut self) {
-        for bus in self.boot.system.list(BUSES).unwrap_or_default() {
-            if bus == PROCESSORS {
-                continue;
-            }
-            let devices = format!("{BUSES}/{bus}/devices");
-            for device in self.boot.system.list(&devices).unwrap_or_default() {
-                let path = format!("{devices}/{device}/modalias");
-                if let Ok(modalias) = self.boot.system.read(&path, ATTRIBUTE) {
-                    self.want(String::from_utf8_lossy(&modalias).trim_end());
-                }
-            }
-        }
-    }
-
     /// Looks at every block device that is here already, whole disks first: a hybrid ISO on a disk is also its first partition.
     fn look_at_all(&mut self) {
         let names = self.boot.system.list(BLOCK).unwrap_or_default();
@@ -162,7 +144,7 @@ impl Search<'_, '_> {
 
     /// What to load next: what storage asks for, then what all else asks for, then what is likely needed.
     fn next_module(&mut self) -> Option<String> {
-        let asked = self.urgent.pop_front().or_else(|| self.other.pop_front());
+        let asked = self.drivers.next();
         if asked.is_some() {
             return asked;
         }
@@ -175,19 +157,6 @@ impl Search<'_, '_> {
             !here
         });
         self.likely.pop_front()
-    }
-
-    fn want(&mut self, modalias: &str) {
-        let queue = if is_storage(modalias) {
-            &mut self.urgent
-        } else {
-            &mut self.other
-        };
-        for module in self.boot.modules.wanted_by(modalias) {
-            if !queue.contains(&module) {
-                queue.push_back(module);
-            }
-        }
     }
 
     /// Takes one message after waiting for it, and then all that are there.
@@ -203,7 +172,7 @@ impl Search<'_, '_> {
                         Level::Warning,
                         &format!("messages of the kernel were lost: {error}"),
                     );
-                    self.ask_for_drivers();
+                    self.drivers.ask_all(self.boot);
                     self.look_at_all();
                     return;
                 }
@@ -221,7 +190,9 @@ impl Search<'_, '_> {
             ("remove", "block") => {
                 self.seen.remove(&event.name);
             }
-            ("add", _) if !event.modalias.is_empty() => self.want(&event.modalias),
+            ("add", _) if !event.modalias.is_empty() => {
+                self.drivers.want(self.boot, &event.modalias)
+            }
             _ => {}
         }
     }
@@ -256,6 +227,7 @@ impl Search<'_, '_> {
             self.found = Some(Medium {
                 name: name.to_owned(),
                 identity,
+                in_memory: false,
             });
         }
     }

@@ -1,7 +1,8 @@
 //! The stages in boot order, one file each:
 //!
 //! ```text
-//! start → find → verify → base → overlay → switch
+//! start → find            → verify → base → overlay → switch
+//!       → network → fetch ↗
 //! ```
 //!
 //! Each takes what the stage before it answered, and answers with a value or a [`Failure`](contract::failure::Failure).
@@ -14,7 +15,10 @@ use crate::modules::Modules;
 use crate::system::{Level, System};
 
 pub(crate) mod base;
+mod drivers;
+pub(crate) mod fetch;
 pub(crate) mod find;
+pub(crate) mod network;
 pub(crate) mod overlay;
 mod progress;
 pub(crate) mod start;

@@ -23,6 +23,11 @@ impl Progress {
         }
     }
 
+    /// How many bytes there are in all.
+    pub(crate) fn all(&self) -> u64 {
+        self.all
+    }
+
     pub(crate) fn add(&mut self, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.done = self.done.saturating_add(bytes);

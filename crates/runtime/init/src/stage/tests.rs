@@ -10,6 +10,7 @@ use crate::report::Report;
 use crate::role::pid1::{boot, stop};
 
 mod check;
+mod remote;
 
 const CMDLINE: &str =
     "root=live:CDLABEL=CDROM rd.live.dir=liveos rd.live.squashimg=rootfs.img rd.timeout=30";
@@ -26,7 +27,7 @@ pub(crate) fn iso(label: &str) -> Vec<u8> {
 }
 
 /// A machine with an empty drive bay, whose medium is `sr0` when it comes.
-fn machine(extra: &str) -> Fake {
+pub(super) fn machine(extra: &str) -> Fake {
     let mut fake = Fake::default();
     fake.file("/proc/cmdline", format!("{CMDLINE} {extra}\n"))
         .file("/proc/self/exe", "program")
@@ -375,7 +376,7 @@ fn the_command_line_must_name_a_live_medium() {
         ("quiet", "L0101"),
         ("root=/dev/sda1", "L0101"),
         ("root=live:x", "L0102"),
-        ("root=live:http://x/y", "L0103"),
+        ("root=live:ftp://x/y", "L0103"),
     ] {
         let mut fake = Fake::default();
         fake.file("/proc/cmdline", text);

@@ -1,4 +1,4 @@
-//! Loop devices. The only unsafe code of this program: rustix has no wrapper for these requests.
+//! Loop devices. rustix has no wrapper for these requests.
 //!
 //! Source: Linux, `include/uapi/linux/loop.h`.
 #![expect(

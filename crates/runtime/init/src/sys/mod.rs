@@ -1,9 +1,11 @@
-//! The real machine: system calls, through rustix' safe wrappers wherever there is one. The only unsafe code is in `loopdev`.
+//! The real machine: system calls, through rustix' safe wrappers wherever there is one. The only unsafe code is in `loopdev` and
+//! `network`.
 
 mod console;
 mod files;
 mod last;
 mod loopdev;
+mod network;
 mod root;
 mod uevents;
 
@@ -34,6 +36,7 @@ pub(crate) struct Machine {
     uevents: Option<OwnedFd>,
     /// Loop devices go with their last user: we are one until something is mounted.
     loops: Vec<File>,
+    sockets: network::Sockets,
 }
 
 impl System for Machine {

@@ -78,7 +78,7 @@ fn sleep(wait: Wait) -> io::Result<()> {
     Ok(())
 }
 
-fn timeout(wait: Wait) -> Option<Timespec> {
+pub(super) fn timeout(wait: Wait) -> Option<Timespec> {
     match wait {
         Wait::No => Some(Timespec::default()),
         Wait::For(time) => Some(Timespec::try_from(time).unwrap_or_default()),
