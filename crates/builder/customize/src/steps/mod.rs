@@ -8,7 +8,9 @@
 pub mod accounts;
 pub mod files;
 pub mod hostname;
+pub mod kernel_command_line;
 pub mod modules;
 mod place;
 pub mod release;
+pub mod selinux;
 pub mod services;

@@ -242,7 +242,7 @@ fn ref_systemctl_makes_and_removes_the_same_links() {
     ] {
         let inode = tree::Inode::new(
             tree::Metadata::with_permissions(0o777),
-            Node::Symlink(seed.1[3..].as_bytes().into()),
+            Node::Symlink(seed.1.as_bytes()[3..].into()),
         );
         tree.put(&tree::TreePath::parse(seed.0).unwrap(), inode)
             .unwrap();
