@@ -19,6 +19,7 @@ use tree::{Timestamp, TreePath};
 
 pub use boot_loader::{BiosLoader, EfiLoader};
 pub use compression::{DEFAULT_ZSTD_LEVEL, RootImage, SMALLEST};
+pub use file::saved;
 pub use initramfs::InitramfsPlan;
 pub use network::NetworkPlan;
 use settings::{

@@ -20,6 +20,7 @@ mod merge;
 mod nearest;
 mod node;
 mod rule;
+pub mod saved;
 mod schema;
 mod section;
 mod shape;
