@@ -22,6 +22,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 a fault of liveos, 2 arguments, 
 pub(crate) enum Command {
     /// Build bootable live media from a disk image.
     Build(BuildArguments),
+    /// Change finished media in place: kernel parameters, files, what the initramfs holds.
+    Edit(EditArguments),
     /// Show what a disk image or an ISO holds.
     Inspect(InspectArguments),
     /// Boot media in a virtual machine (QEMU), with its console in this terminal.
@@ -87,6 +89,57 @@ pub(crate) enum CompressionName {
     /// The fastest, and the largest.
     Lz4,
 }
+
+/// `liveos edit`.
+#[derive(Args, Debug)]
+#[command(after_help = EDIT_HELP)]
+pub(crate) struct EditArguments {
+    /// The media: an ISO, a device with one, or a folder for network boot.
+    pub(crate) media: PathBuf,
+
+    /// Write changed media to this file and leave the given ones as they are.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Kernel parameters to add to every boot entry.
+    #[arg(long, value_name = "PARAMETERS", allow_hyphen_values = true)]
+    pub(crate) append: Vec<String>,
+
+    /// A kernel parameter to take out of every boot entry: all of a name, or only those that are just NAME=VALUE.
+    #[arg(long, value_name = "NAME[=VALUE]", allow_hyphen_values = true)]
+    pub(crate) delete: Vec<String>,
+
+    /// A kernel parameter to give another value in every boot entry; it is added where there is none.
+    #[arg(long, value_name = "NAME=VALUE", allow_hyphen_values = true)]
+    pub(crate) replace: Vec<String>,
+
+    /// A file to put on the media, in the place of what is there.
+    #[arg(long, value_name = "FILE:/PATH")]
+    pub(crate) add: Vec<String>,
+
+    /// A file or folder to unpack over the initramfs, with its mode and owned by root.
+    #[arg(long, value_name = "FILE:/PATH")]
+    pub(crate) initramfs_add: Vec<String>,
+
+    /// Take back all changes; with others, before they are made. An ISO becomes what it was, byte for byte.
+    #[arg(long)]
+    pub(crate) reset: bool,
+
+    /// Allow changes of parameters without which the media do not boot.
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// Show the boot entries and all changes that are in force.
+    #[arg(long)]
+    pub(crate) show: bool,
+
+    /// Print nothing but warnings and errors.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+const EDIT_HELP: &str = "Changes add up, and each is there once however often it is made. Of one call, --delete comes first, then \
+--replace, then --append. The root file system image is never touched.";
 
 /// `liveos inspect`.
 #[derive(Args, Debug)]

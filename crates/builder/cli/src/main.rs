@@ -4,6 +4,7 @@ mod args;
 mod bios;
 mod boot_files;
 mod build;
+mod edit_command;
 mod failure;
 mod inspect_command;
 mod machine_command;

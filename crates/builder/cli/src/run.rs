@@ -7,7 +7,7 @@ use clap::Parser as _;
 
 use crate::args::{Arguments, Command};
 use crate::failure::{Exit, Failure, Result};
-use crate::{build, inspect_command, machine_command};
+use crate::{build, edit_command, inspect_command, machine_command};
 
 /// What the environment says.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +46,7 @@ pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = Environment::read().and_then(|environment| match arguments.command {
         Command::Build(arguments) => build::run(&arguments, &environment),
+        Command::Edit(arguments) => edit_command::run(&arguments),
         Command::Inspect(arguments) => inspect_command::run(&arguments),
         Command::Run(arguments) => machine_command::run(&arguments, &environment),
     });

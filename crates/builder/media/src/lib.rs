@@ -4,10 +4,12 @@
 //! * [`sums`] is the media check table, made while the bytes go by.
 //! * [`files`] is what is on the media; [`late`] is what is made while it is written.
 //! * [`iso`] puts the payloads and the boot files of a plan together to a bootable ISO, [`netboot`] to a folder or tar for a server.
+//! * [`edit`] changes media that are finished, in place.
 //!
 //! **Invariant:** an existing output is untouched until all of the new one is written and synced.
 #![forbid(unsafe_code)]
 
+pub mod edit;
 pub mod files;
 pub mod iso;
 pub mod late;

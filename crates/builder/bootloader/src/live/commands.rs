@@ -1,7 +1,7 @@
 //! What GRUB's commands mean for live media.
 
 use super::Medium;
-use crate::grub::{Command, Word, quote};
+use crate::grub::{Command, Visit, Word, quote};
 
 /// What a command is to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,22 @@ pub(super) fn role(command: &Command) -> Role {
         "submenu" => Role::Submenu,
         _ => Role::Other,
     }
+}
+
+/// Whether a command loads a Linux kernel.
+pub(crate) fn is_linux(command: &Command) -> bool {
+    role(command) == Role::Linux
+}
+
+/// Whether a command loads an initramfs.
+pub(crate) fn is_initrd(command: &Command) -> bool {
+    role(command) == Role::Initrd
+}
+
+/// The title of the menu entry in which a command stands, if no variable is in it.
+pub(crate) fn menu_title<'a>(visit: &Visit<'a>) -> Option<&'a str> {
+    let mut within = visit.within.iter().rev();
+    title(within.find(|command| role(command) == Role::MenuEntry)?)
 }
 
 /// The variable that a `search` gives the device's name to.

@@ -3,11 +3,11 @@
 //! As Linux does it: Rock Ridge where there is any, else Joliet, else the plain names. Rock Ridge's word on owners, permissions, links
 //! and devices is taken; without it everything is root's, and may be read and executed by everybody.
 mod catalog;
-mod names;
-mod record;
-mod susp;
-mod volume;
-mod walk;
+pub(super) mod names;
+pub(super) mod record;
+pub(super) mod susp;
+pub(super) mod volume;
+pub(super) mod walk;
 
 use std::sync::Arc;
 

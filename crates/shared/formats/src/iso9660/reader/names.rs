@@ -2,7 +2,7 @@
 
 /// The label, as `blkid` (util-linux 2.38) finds it: the two volume identifiers as one where they are the same but for what each cannot
 /// hold (the plain one lower case and other characters than `A-Z 0-9 _`, Joliet more than sixteen), else Joliet's.
-pub(super) fn label(primary: &[u8; 32], joliet: Option<&[u8; 32]>) -> String {
+pub(in crate::iso9660) fn label(primary: &[u8; 32], joliet: Option<&[u8; 32]>) -> String {
     let wide = joliet.map(|id| decode(id));
     let merged = wide.as_ref().and_then(|wide| merge(primary, wide));
     let label = merged
@@ -34,7 +34,7 @@ fn merge(plain: &[u8; 32], wide: &str) -> Option<String> {
 }
 
 /// A Joliet identifier: UTF-16, big-endian. What is not valid is replaced.
-pub(super) fn joliet(identifier: &[u8]) -> Vec<u8> {
+pub(in crate::iso9660) fn joliet(identifier: &[u8]) -> Vec<u8> {
     let text = decode(identifier);
     without_version(text.as_bytes()).to_vec()
 }
@@ -50,7 +50,7 @@ fn decode(bytes: &[u8]) -> String {
 }
 
 /// A plain identifier: in lower case, without its version and a full stop that nothing follows, as Linux shows it (`map=normal`).
-pub(super) fn plain(identifier: &[u8]) -> Vec<u8> {
+pub(in crate::iso9660) fn plain(identifier: &[u8]) -> Vec<u8> {
     let name = without_version(identifier);
     let name = name.strip_suffix(b".").unwrap_or(name);
     name.to_ascii_lowercase()

@@ -6,20 +6,20 @@ use super::super::format::{RECORD_HEADER, array, flag, le32};
 
 /// A directory record as it stands. ECMA-119 9.1.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Record<'a> {
+pub(in crate::iso9660) struct Record<'a> {
     /// The first block of the extent, attributes included.
     block: u32,
     /// Blocks of attributes before the data.
     attributes: u8,
     /// The length of the data in bytes.
-    pub(super) len: u32,
-    pub(super) date: [u8; 7],
+    pub(in crate::iso9660) len: u32,
+    pub(in crate::iso9660) date: [u8; 7],
     flags: u8,
     /// File unit size and gap, of which interleaved files have one at least.
     interleave: [u8; 2],
-    pub(super) identifier: &'a [u8],
+    pub(in crate::iso9660) identifier: &'a [u8],
     /// The system use field, with the byte that pads a record.
-    pub(super) susp: &'a [u8],
+    pub(in crate::iso9660) susp: &'a [u8],
 }
 
 impl<'a> Record<'a> {
@@ -28,7 +28,7 @@ impl<'a> Record<'a> {
     /// # Errors
     ///
     /// [`Kind::Corrupt`](block::Kind::Corrupt) where it is shorter than its fields or longer than the sector.
-    pub(super) fn parse(bytes: &'a [u8]) -> Result<Option<Self>> {
+    pub(in crate::iso9660) fn parse(bytes: &'a [u8]) -> Result<Option<Self>> {
         let len = usize::from(bytes.first().copied().unwrap_or(0));
         if len == 0 {
             return Ok(None);
@@ -54,30 +54,30 @@ impl<'a> Record<'a> {
     }
 
     /// The first block of the data.
-    pub(super) fn first_block(&self) -> u32 {
+    pub(in crate::iso9660) fn first_block(&self) -> u32 {
         self.block.saturating_add(self.attributes.into())
     }
 
-    pub(super) fn is_folder(&self) -> bool {
+    pub(in crate::iso9660) fn is_folder(&self) -> bool {
         self.flags & flag::DIRECTORY != 0
     }
 
     /// Whether it is a file that only belongs to another one (a resource fork); Linux does not show them.
-    pub(super) fn is_associated(&self) -> bool {
+    pub(in crate::iso9660) fn is_associated(&self) -> bool {
         self.flags & flag::ASSOCIATED != 0
     }
 
     /// Whether the next record is the next part of the same file.
-    pub(super) fn goes_on(&self) -> bool {
+    pub(in crate::iso9660) fn goes_on(&self) -> bool {
         self.flags & flag::MORE_SECTIONS != 0
     }
 
-    pub(super) fn is_interleaved(&self) -> bool {
+    pub(in crate::iso9660) fn is_interleaved(&self) -> bool {
         self.interleave != [0, 0]
     }
 
     /// Whether it is `.` or `..`.
-    pub(super) fn is_dot(&self) -> bool {
+    pub(in crate::iso9660) fn is_dot(&self) -> bool {
         matches!(self.identifier, [0 | 1])
     }
 }

@@ -19,39 +19,39 @@ const MAX_TARGET: usize = 4095;
 
 /// What Rock Ridge says of a record.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Attributes {
-    pub(super) posix: Option<Posix>,
-    pub(super) name: Vec<u8>,
-    pub(super) mtime: Option<Timestamp>,
+pub(in crate::iso9660) struct Attributes {
+    pub(in crate::iso9660) posix: Option<Posix>,
+    pub(in crate::iso9660) name: Vec<u8>,
+    pub(in crate::iso9660) mtime: Option<Timestamp>,
     /// A link's target.
-    pub(super) target: Vec<u8>,
-    pub(super) device: Option<Device>,
+    pub(in crate::iso9660) target: Vec<u8>,
+    pub(in crate::iso9660) device: Option<Device>,
     /// The block of the folder that was moved elsewhere and belongs here (`CL`).
-    pub(super) child: Option<u32>,
+    pub(in crate::iso9660) child: Option<u32>,
     /// Whether it is shown elsewhere (`RE`).
-    pub(super) relocated: bool,
+    pub(in crate::iso9660) relocated: bool,
     /// Whether SUSP was announced (`SP`), and how many bytes to skip in every other record.
-    pub(super) announced: Option<u8>,
+    pub(in crate::iso9660) announced: Option<u8>,
     /// Whether it is stored in a way that is not read: which.
-    pub(super) encoded: Option<&'static str>,
+    pub(in crate::iso9660) encoded: Option<&'static str>,
     /// Whether the last component of `target` goes on.
     open: bool,
 }
 
 /// The fields of `PX`. RRIP 4.1.1.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Posix {
-    pub(super) mode: u32,
-    pub(super) links: u32,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
+pub(in crate::iso9660) struct Posix {
+    pub(in crate::iso9660) mode: u32,
+    pub(in crate::iso9660) links: u32,
+    pub(in crate::iso9660) uid: u32,
+    pub(in crate::iso9660) gid: u32,
     /// 0 where there is none (RRIP 1.09).
-    pub(super) serial: u32,
+    pub(in crate::iso9660) serial: u32,
 }
 
 /// Reads system use entries of one image.
 #[derive(Debug)]
-pub(super) struct Reader<'a> {
+pub(in crate::iso9660) struct Reader<'a> {
     source: &'a dyn ReadAt,
     block_len: u64,
     /// How many bytes of continuation areas may still be read.
@@ -59,7 +59,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(source: &'a dyn ReadAt, block_len: u64) -> Self {
+    pub(in crate::iso9660) fn new(source: &'a dyn ReadAt, block_len: u64) -> Self {
         Self {
             source,
             block_len,
@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the entries of `susp`, the system use field of a record without the bytes to skip.
-    pub(super) fn read(&mut self, susp: &[u8]) -> Result<Attributes> {
+    pub(in crate::iso9660) fn read(&mut self, susp: &[u8]) -> Result<Attributes> {
         let mut attributes = Attributes::default();
         let mut next = scan(susp, &mut attributes)?;
         let mut areas: usize = 0;

@@ -13,30 +13,30 @@ const MAX_DESCRIPTORS: u64 = 64;
 
 /// One view of a volume, as its primary or a supplementary descriptor says.
 #[derive(Clone, Debug)]
-pub(super) struct Volume {
+pub(in crate::iso9660) struct Volume {
     /// The volume identifier as it stands, with its padding.
-    pub(super) id: [u8; 32],
+    pub(in crate::iso9660) id: [u8; 32],
     /// The size of a logical block, the unit of every extent: 512, 1024 or 2048 bytes.
-    pub(super) block_len: u64,
+    pub(in crate::iso9660) block_len: u64,
     /// The root's extent: its first block and its length in bytes.
-    pub(super) root: (u32, u32),
+    pub(in crate::iso9660) root: (u32, u32),
     /// The root's date.
-    pub(super) date: [u8; 7],
+    pub(in crate::iso9660) date: [u8; 7],
     /// Creation and modification of the volume.
-    pub(super) dates: [[u8; 17]; 2],
+    pub(in crate::iso9660) dates: [[u8; 17]; 2],
 }
 
 /// What the set of descriptors says.
 #[derive(Clone, Debug)]
-pub(super) struct Descriptors {
-    pub(super) primary: Volume,
-    pub(super) joliet: Option<Volume>,
+pub(in crate::iso9660) struct Descriptors {
+    pub(in crate::iso9660) primary: Volume,
+    pub(in crate::iso9660) joliet: Option<Volume>,
     /// The sector of the El Torito boot catalog.
-    pub(super) boot_catalog: Option<u32>,
+    pub(in crate::iso9660) boot_catalog: Option<u32>,
 }
 
 /// Reads the set; `None` where the source is no ISO 9660.
-pub(super) fn read(source: &dyn ReadAt) -> Result<Option<Descriptors>> {
+pub(in crate::iso9660) fn read(source: &dyn ReadAt) -> Result<Option<Descriptors>> {
     let mut primary = None;
     let mut joliet = None;
     let mut boot_catalog = None;

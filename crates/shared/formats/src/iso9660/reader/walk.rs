@@ -108,7 +108,7 @@ pub(super) fn read(source: &Arc<dyn ReadAt>, volumes: &Descriptors) -> Result<Tr
 }
 
 /// What `.` of the root says, which is where SUSP announces itself.
-fn root_attributes(
+pub(in crate::iso9660) fn root_attributes(
     source: &dyn ReadAt,
     volume: &Volume,
     susp: &mut susp::Reader<'_>,

@@ -10,20 +10,20 @@ use super::plan::{Hierarchy, Target};
 
 /// One directory record. ECMA-119 9.1.
 #[derive(Debug)]
-pub(super) struct Record<'a> {
-    pub(super) identifier: &'a [u8],
+pub(in crate::iso9660) struct Record<'a> {
+    pub(in crate::iso9660) identifier: &'a [u8],
     /// The first sector of the extent.
-    pub(super) lba: u32,
+    pub(in crate::iso9660) lba: u32,
     /// The length of the extent in bytes.
-    pub(super) len: u32,
-    pub(super) flags: u8,
-    pub(super) date: [u8; 7],
-    pub(super) susp: &'a [u8],
+    pub(in crate::iso9660) len: u32,
+    pub(in crate::iso9660) flags: u8,
+    pub(in crate::iso9660) date: [u8; 7],
+    pub(in crate::iso9660) susp: &'a [u8],
 }
 
 impl Record<'_> {
     /// The length of a record with these fields.
-    pub(super) fn len(identifier: &[u8], susp: &[u8]) -> usize {
+    pub(in crate::iso9660) fn len(identifier: &[u8], susp: &[u8]) -> usize {
         fixed_len(identifier)
             .saturating_add(susp.len())
             .next_multiple_of(2)
@@ -38,7 +38,7 @@ impl Record<'_> {
     /// 10   8  extent, bytes               28   4  volume sequence number (1)
     ///                                     32   1  length of the identifier, which follows
     /// ```
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(in crate::iso9660) fn encode(&self) -> Vec<u8> {
         let len = Self::len(self.identifier, self.susp);
         let mut bytes = vec![0; len];
         let as_byte = |len: usize| u8::try_from(len).unwrap_or(u8::MAX);
@@ -56,14 +56,14 @@ impl Record<'_> {
 }
 
 /// The length of a record before its system use field, which begins at an even place.
-pub(super) fn fixed_len(identifier: &[u8]) -> usize {
+pub(in crate::iso9660) fn fixed_len(identifier: &[u8]) -> usize {
     RECORD_HEADER
         .saturating_add(identifier.len())
         .next_multiple_of(2)
 }
 
 /// How many bytes records of these lengths take, in whole sectors; none crosses the end of one. ECMA-119 6.8.1.1.
-pub(super) fn packed_len(lengths: impl Iterator<Item = usize>) -> usize {
+pub(in crate::iso9660) fn packed_len(lengths: impl Iterator<Item = usize>) -> usize {
     let end = lengths.fold(0, |at: usize, len| start(at, len).saturating_add(len));
     end.next_multiple_of(SECTOR)
 }
@@ -128,7 +128,7 @@ pub(super) fn encode(
     pack(&records)
 }
 
-fn pack(records: &[Vec<u8>]) -> Vec<u8> {
+pub(in crate::iso9660) fn pack(records: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = vec![0; packed_len(records.iter().map(Vec::len))];
     let mut at: usize = 0;
     for record in records {

@@ -11,13 +11,13 @@
 //! The room for all that lies before the files follows from the names alone, so files are written straight to their places, and the
 //! metadata last.
 mod descriptor;
-mod directory;
+pub(super) mod directory;
 mod eltorito;
 mod hybrid;
-mod names;
+pub(super) mod names;
 mod options;
 mod plan;
-mod susp;
+pub(super) mod susp;
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -16,7 +16,7 @@ const MAX_JOLIET: usize = 103;
 
 /// Which of the two name spaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum View {
+pub(in crate::iso9660) enum View {
     /// ECMA-119 with Rock Ridge.
     Primary,
     /// Joliet.
@@ -30,7 +30,7 @@ struct Parts {
 }
 
 /// The identifiers of the names of one folder, as they stand in its directory records: unique, in the order of the names.
-pub(super) fn identifiers(view: View, names: &[(&Name, bool)]) -> Vec<Vec<u8>> {
+pub(in crate::iso9660) fn identifiers(view: View, names: &[(&Name, bool)]) -> Vec<Vec<u8>> {
     let mut taken = BTreeSet::new();
     let mut counters = BTreeMap::new();
     names
@@ -44,7 +44,7 @@ pub(super) fn identifiers(view: View, names: &[(&Name, bool)]) -> Vec<Vec<u8>> {
 }
 
 /// The key by which the records of a folder are in order: the identifier without its version. ECMA-119 9.3; Joliet has the same.
-pub(super) fn sort_key(identifier: &[u8]) -> &[u8] {
+pub(in crate::iso9660) fn sort_key(identifier: &[u8]) -> &[u8] {
     identifier
         .strip_suffix(b"\0;\x001")
         .or_else(|| identifier.strip_suffix(b";1"))

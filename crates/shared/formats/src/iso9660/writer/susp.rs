@@ -21,7 +21,7 @@ const MAX_TARGET: usize = 4095;
 
 /// What a name in a directory says besides its extent.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Role<'a> {
+pub(in crate::iso9660) enum Role<'a> {
     /// `.` of the root, where SUSP and Rock Ridge announce themselves.
     Root,
     /// `.` or `..`.
@@ -32,15 +32,15 @@ pub(super) enum Role<'a> {
 
 /// What Rock Ridge counts that the tree does not hold in an inode.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Counted {
+pub(in crate::iso9660) struct Counted {
     /// Hard links; for a folder two and one for each folder in it.
-    pub(super) links: u32,
+    pub(in crate::iso9660) links: u32,
     /// The serial number, the same for all names of one inode.
-    pub(super) serial: u32,
+    pub(in crate::iso9660) serial: u32,
 }
 
 /// The entries for one directory record, none of them over 255 bytes.
-pub(super) fn entries<C>(
+pub(in crate::iso9660) fn entries<C>(
     inode: &Inode<C>,
     role: Role<'_>,
     counted: Counted,
@@ -173,13 +173,13 @@ fn device_fields(major: u32, minor: u32) -> (u32, u32) {
 
 /// The sectors of continuation areas, filled from `first_lba` on.
 #[derive(Debug)]
-pub(super) struct Continuations {
+pub(in crate::iso9660) struct Continuations {
     first_lba: u32,
     bytes: Vec<u8>,
 }
 
 impl Continuations {
-    pub(super) fn new(first_lba: u32) -> Self {
+    pub(in crate::iso9660) fn new(first_lba: u32) -> Self {
         Self {
             first_lba,
             bytes: Vec::new(),
@@ -187,12 +187,12 @@ impl Continuations {
     }
 
     /// All areas, not padded to a sector.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(in crate::iso9660) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// Splits `entries` at `room` bytes: what stands in the record, with a `CE` entry to the rest where there is one.
-    pub(super) fn pack(&mut self, entries: &[Vec<u8>], room: usize) -> Result<Vec<u8>> {
+    pub(in crate::iso9660) fn pack(&mut self, entries: &[Vec<u8>], room: usize) -> Result<Vec<u8>> {
         let total: usize = entries.iter().map(Vec::len).sum();
         if total <= room {
             return Ok(entries.concat());
