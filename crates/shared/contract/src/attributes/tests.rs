@@ -1,3 +1,5 @@
+//! Lists as they are written, and as they are damaged.
+
 use super::*;
 use proptest::prelude::*;
 
