@@ -16,7 +16,7 @@ mod writer;
 
 pub use reader::{probe, read_tree, read_tree_in};
 pub use segment::Compression;
-pub use writer::{WriteOptions, Written, write};
+pub use writer::{WriteOptions, Written, measure, write};
 
 #[cfg(test)]
 mod tests;

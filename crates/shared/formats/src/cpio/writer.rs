@@ -6,7 +6,10 @@ use std::io::Write;
 use block::{Content, Error, ReadAt, Result};
 use tree::{Entry, InodeId, Node, Timestamp, Tree, TreePath};
 
-use crate::cpio::format::{Header, TRAILER, padding};
+use crate::cpio::format::{Header, MAX_NAME, TRAILER, padding};
+
+/// How much of a file is read at once, in bytes.
+const PIECE: usize = 256 << 10;
 
 /// What a writer may decide.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,8 +34,26 @@ pub struct Written {
 ///
 /// # Errors
 ///
-/// `Limit` for a file of 4 GiB or more, with its path; what reading contents or writing answers.
+/// `Limit` for a file of 4 GiB or more and for a name or link target that the kernel would pass over, with its path; what reading
+/// contents or writing answers.
 pub fn write(tree: &Tree<Content>, options: &WriteOptions, out: &mut dyn Write) -> Result<Written> {
+    go_through(tree, options, Some(out))
+}
+
+/// What [`write`] would write, without reading any file: its length, and whether it can be.
+///
+/// # Errors
+///
+/// `Limit`, as [`write`].
+pub fn measure(tree: &Tree<Content>) -> Result<Written> {
+    go_through(tree, &WriteOptions::default(), None)
+}
+
+fn go_through<'a>(
+    tree: &'a Tree<Content>,
+    options: &'a WriteOptions,
+    out: Option<&'a mut (dyn Write + 'a)>,
+) -> Result<Written> {
     let mut writer = Writer {
         tree,
         options,
@@ -50,7 +71,8 @@ pub fn write(tree: &Tree<Content>, options: &WriteOptions, out: &mut dyn Write) 
 struct Writer<'a> {
     tree: &'a Tree<Content>,
     options: &'a WriteOptions,
-    out: &'a mut dyn Write,
+    /// `None` to measure.
+    out: Option<&'a mut (dyn Write + 'a)>,
     /// The number of each inode, and how many of its names were written.
     seen: BTreeMap<InodeId, (u32, u32)>,
     written: Written,
@@ -134,18 +156,29 @@ impl Writer<'_> {
             namesize: u32::try_from(name.len().saturating_add(1)).map_err(|_| too_large("name"))?,
             ..header
         };
+        let is_link = header.mode & u32::from(tree::mode::TYPE) == u32::from(tree::mode::SYMLINK);
+        if header.namesize > MAX_NAME || is_link && header.filesize > MAX_NAME {
+            let message = format!(
+                "{path}: its name or target is longer than {MAX_NAME} bytes, and the kernel would pass over it"
+            );
+            return Err(Error::limit("writing a cpio archive", message));
+        }
         self.put_bytes(&header.print())?;
         self.put_bytes(name)?;
         self.put_bytes(&[0])?;
         self.pad()?;
-        let mut buf = vec![0; 128 << 10];
+        let Some(out) = &mut self.out else {
+            self.written.len = self.written.len.saturating_add(len);
+            return self.pad();
+        };
+        let mut buf = vec![0; usize::try_from(len).unwrap_or(PIECE).min(PIECE)];
         let mut offset = 0_u64;
         while offset < len {
             let rest = usize::try_from(len.saturating_sub(offset)).unwrap_or(usize::MAX);
             let take = rest.min(buf.len());
             let part = buf.get_mut(..take).unwrap_or_default();
             content.read_exact_at(part, offset)?;
-            self.out.write_all(part).map_err(write_error)?;
+            out.write_all(part).map_err(write_error)?;
             offset = offset.saturating_add(ReadAt::len(&*part));
         }
         self.written.len = self.written.len.saturating_add(len);
@@ -158,7 +191,9 @@ impl Writer<'_> {
     }
 
     fn put_bytes(&mut self, bytes: &[u8]) -> Result<()> {
-        self.out.write_all(bytes).map_err(write_error)?;
+        if let Some(out) = &mut self.out {
+            out.write_all(bytes).map_err(write_error)?;
+        }
         self.written.len = self.written.len.saturating_add(ReadAt::len(bytes));
         Ok(())
     }
