@@ -1,4 +1,5 @@
 //! A tree to files that the boot loads.
 
 pub mod esp;
+pub mod full_os;
 pub mod initramfs;

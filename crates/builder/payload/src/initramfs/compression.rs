@@ -46,30 +46,32 @@ impl Compression {
         }
     }
 
-    /// The first of `self`, xz and gzip that `kernel` can unpack.
+    /// Whether `kernel` can unpack it.
     ///
     /// Of a kernel whose configuration is unknown it is believed that it can do what its version does by default: zstd since 5.9, xz
     /// since 2.6.38, gzip ever.
+    pub(crate) fn is_known_to(self, kernel: &Kernel) -> bool {
+        let Some(option) = self.option() else {
+            return true;
+        };
+        match kernel.config.option(option) {
+            OptionState::Off => false,
+            OptionState::Builtin | OptionState::Module => true,
+            OptionState::Unknown => match self {
+                Self::Zstd { .. } => version::compare(&kernel.version, "5.9").is_ge(),
+                _ => true,
+            },
+        }
+    }
+
+    /// The first of `self`, xz and gzip that `kernel` can unpack.
     ///
     /// # Errors
     ///
     /// `Unsupported` where it can do none, with the options' names.
     pub(crate) fn for_kernel(self, kernel: &Kernel) -> Result<Self> {
-        let can = |compression: &Self| {
-            let Some(option) = compression.option() else {
-                return true;
-            };
-            match kernel.config.option(option) {
-                OptionState::Off => false,
-                OptionState::Builtin | OptionState::Module => true,
-                OptionState::Unknown => match compression {
-                    Self::Zstd { .. } => version::compare(&kernel.version, "5.9").is_ge(),
-                    _ => true,
-                },
-            }
-        };
         let choices = [self, Self::Xz { level: 6 }, Self::Gzip];
-        choices.into_iter().find(can).ok_or_else(|| {
+        choices.into_iter().find(|it| it.is_known_to(kernel)).ok_or_else(|| {
             let message = format!(
                 "the kernel {} can unpack no initramfs: none of CONFIG_RD_ZSTD, CONFIG_RD_XZ and CONFIG_RD_GZIP is set",
                 kernel.version

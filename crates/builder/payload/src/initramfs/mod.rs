@@ -176,12 +176,7 @@ pub fn build(
         root.put(path, inode.clone())?;
     }
 
-    let wants_microcode = facts.dracut.words("early_microcode").last() != Some("no");
-    let mut bytes = if wants_microcode {
-        microcode(tree, options.time)?
-    } else {
-        Vec::new()
-    };
+    let mut bytes = early_microcode(tree, facts, options.time)?;
     let microcode_len = length(&bytes);
     root.check_size()?;
     let mut archive = Vec::new();
@@ -200,8 +195,15 @@ pub fn build(
     })
 }
 
-/// The archive with the processor's microcode; empty where the image has none.
-fn microcode(tree: &Tree<Content>, time: Timestamp) -> Result<Vec<u8>> {
+/// The archive with the processor's microcode; empty where the image has none, or its dracut configuration wants none.
+pub(crate) fn early_microcode(
+    tree: &Tree<Content>,
+    facts: &Facts,
+    time: Timestamp,
+) -> Result<Vec<u8>> {
+    if facts.dracut.words("early_microcode").last() == Some("no") {
+        return Ok(Vec::new());
+    }
     let found = firmware::microcode(tree)?;
     let mut bytes = Vec::new();
     if !found.is_empty() {
