@@ -6,10 +6,11 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use contract::attributes::Attributes;
 use contract::request::{Emergency, Verbosity};
 use rustix::io::Errno;
 
-use crate::system::{Bytes, Kind, Level, Mount, MountFlags, System, Wait};
+use crate::system::{Bytes, Kind, Level, Mount, MountFlags, Moved, System, Wait};
 
 pub(crate) mod net;
 
@@ -42,6 +43,8 @@ pub(crate) struct Fake {
     events: VecDeque<Event>,
     /// Files that come with a kernel module, by its path.
     drivers: BTreeMap<String, (Files, Vec<u8>)>,
+    /// What the next move of a tree answers, if not that all went well.
+    pub(crate) moved: Option<Moved>,
     now: Duration,
     pub(crate) net: net::FakeNet,
     /// Files that were made, with what was written to them so far.
@@ -267,6 +270,16 @@ impl System for Fake {
         self.act(format!("attributes {from} {to}"))
     }
 
+    fn move_tree(&mut self, from: &str, to: &str, list: &Attributes) -> io::Result<Moved> {
+        self.act(format!("tree {from} {to}"))?;
+        let moved = Moved {
+            content_len: list.content_len,
+            listed: list.len(),
+            ..Moved::default()
+        };
+        Ok(self.moved.take().unwrap_or(moved))
+    }
+
     fn mount(&mut self, it: &Mount<'_>) -> io::Result<()> {
         let words = [it.kind, it.source, it.target, it.data];
         let words: Vec<_> = words.into_iter().filter(|w| !w.is_empty()).collect();
@@ -330,7 +343,8 @@ impl System for Fake {
     }
 
     fn has_program(&self, root: &str, path: &str) -> bool {
-        self.files.contains_key(&format!("{root}{path}"))
+        self.files
+            .contains_key(&format!("{}{path}", root.trim_end_matches('/')))
     }
     fn change_root(&mut self, root: &str) -> io::Result<()> {
         self.act(format!("root {root}"))

@@ -1,9 +1,11 @@
 //! What the stages need of the machine, as a trait: [`crate::sys`] has the real one, tests have one that only writes down what
 //! was asked of it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
+use contract::attributes::Attributes;
 use contract::request::{Emergency, Verbosity};
 pub(crate) use rustix::mount::MountFlags;
 
@@ -58,6 +60,17 @@ pub(crate) enum Kind {
     Other,
 }
 
+/// What was moved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Moved {
+    /// The bytes of all files.
+    pub(crate) content_len: u64,
+    /// How many of the names in the list are there.
+    pub(crate) listed: usize,
+    /// How many files did not get an attribute, by its name.
+    pub(crate) lost: BTreeMap<String, u64>,
+}
+
 /// The machine.
 pub(crate) trait System: Network {
     /// The time since the kernel started.
@@ -89,6 +102,9 @@ pub(crate) trait System: Network {
     fn copy(&mut self, from: &str, to: &str) -> io::Result<()>;
     /// Gives the folder `to` the mode, owner and extended attributes of the folder `from`.
     fn copy_attributes(&mut self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Moves the system at `from` to `to`, a file system with nothing in it, and gives its files what `list` has for them.
+    fn move_tree(&mut self, from: &str, to: &str, list: &Attributes) -> io::Result<Moved>;
 
     /// Mounts.
     fn mount(&mut self, mount: &Mount<'_>) -> io::Result<()>;

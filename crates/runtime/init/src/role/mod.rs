@@ -1,4 +1,5 @@
 //! What this program is, by how it was started.
 
+pub(crate) mod full_os;
 pub(crate) mod pid1;
 pub(crate) mod shutdown;

@@ -4,6 +4,7 @@ use contract::failure::{Failure, NO_LIVE_ROOT, Stage};
 use contract::media;
 use contract::request::{Policy, Request, Root};
 
+use super::full_os;
 use crate::modules::Modules;
 use crate::report::{self, Report, seconds};
 use crate::stage::find::Medium;
@@ -20,6 +21,11 @@ pub(crate) fn run(system: &mut dyn System) -> ! {
         ..Report::default()
     };
     let mut policy = Policy::default();
+    let boot = if full_os::is_here(system) {
+        full_os::boot
+    } else {
+        boot
+    };
     let failure = match boot(system, &mut report, &mut policy) {
         Ok(never) => match never {},
         Err(failure) => failure,
@@ -38,6 +44,7 @@ pub(crate) fn boot(
     policy: &mut Policy,
 ) -> Result<Never, Failure> {
     start::mount_kernel_file_systems(system)?;
+    start::mount_run_initramfs(system)?;
     let cmdline = start::read_cmdline(system);
     *policy = Policy::read(&cmdline);
     system.set_verbosity(policy.verbosity);
@@ -68,7 +75,7 @@ pub(crate) fn boot(
     overlay::run(&mut boot, &request)?;
     leave_shutdown_program(&mut boot);
     pause_before(&mut boot, policy, Stage::Switch);
-    let programs = switch::find_init(&mut boot, &request)?;
+    let programs = switch::find_init(&mut boot, media::NEW_ROOT, request.init.as_deref())?;
     let now = boot.system.clock();
     boot.step(&format!(
         "switch_root after {} s ({} s after the kernel's start), from {}",
@@ -77,7 +84,7 @@ pub(crate) fn boot(
         medium.path()
     ));
     report.save(boot.system, None);
-    switch::run(&mut boot)?;
+    switch::run(&mut boot, media::NEW_ROOT)?;
     Err(switch::start_init(&mut boot, &programs))
 }
 
@@ -108,7 +115,7 @@ fn leave_shutdown_program(boot: &mut Boot<'_>) {
 }
 
 /// `rd.break=`: a shell before a stage.
-fn pause_before(boot: &mut Boot<'_>, policy: &Policy, stage: Stage) {
+pub(super) fn pause_before(boot: &mut Boot<'_>, policy: &Policy, stage: Stage) {
     if policy.break_before != Some(stage) {
         return;
     }

@@ -167,13 +167,16 @@ fn release_medium(boot: &mut Boot<'_>) {
     }
 }
 
-/// In bytes; `None` where the kernel does not say.
+/// Memory that is free, in bytes; `None` where the kernel does not say.
 pub(super) fn available_memory(boot: &Boot<'_>) -> Option<u64> {
+    memory(boot, "MemAvailable:")
+}
+
+/// A line of the kernel's table of memory (`MemAvailable:`), in bytes; `None` where it does not say.
+pub(super) fn memory(boot: &Boot<'_>, name: &str) -> Option<u64> {
     let table = boot.system.read("/proc/meminfo", MEMINFO).ok()?;
     let table = String::from_utf8(table).ok()?;
-    let line = table
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let line = table.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
 }

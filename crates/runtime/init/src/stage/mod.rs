@@ -3,6 +3,7 @@
 //! ```text
 //! start → find            → verify → base → overlay → switch
 //!       → network → fetch ↗
+//!       → selinux → restore → switch                where the initramfs is the system
 //! ```
 //!
 //! Each takes what the stage before it answered, and answers with a value or a [`Failure`](contract::failure::Failure).
@@ -21,10 +22,14 @@ pub(crate) mod find;
 pub(crate) mod network;
 pub(crate) mod overlay;
 mod progress;
+pub(crate) mod restore;
+pub(crate) mod selinux;
 pub(crate) mod start;
 pub(crate) mod switch;
 pub(crate) mod verify;
 
+#[cfg(test)]
+mod full_os_tests;
 #[cfg(test)]
 mod tests;
 

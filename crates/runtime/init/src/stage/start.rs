@@ -28,30 +28,9 @@ pub(crate) fn mount_kernel_file_systems(system: &mut dyn System) -> Result<(), F
         ("sysfs", "/sys", private | MountFlags::NOEXEC, ""),
         ("devtmpfs", "/dev", MountFlags::NOSUID, "mode=755"),
         ("tmpfs", "/run", private, RUN_OPTIONS),
-        (
-            "tmpfs",
-            media::RUN_INITRAMFS,
-            private,
-            RUN_INITRAMFS_OPTIONS,
-        ),
     ];
     for (kind, target, flags, data) in table {
-        let doing = format!("mounting {target}");
-        system
-            .make_dir(target)
-            .or_stop(NO_KERNEL_FILE_SYSTEMS, &doing)?;
-        let mount = Mount {
-            source: kind,
-            target,
-            kind,
-            flags,
-            data,
-        };
-        match system.mount(&mount) {
-            // The kernel, or whoever started us, has done it.
-            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
-            other => other.or_stop(NO_KERNEL_FILE_SYSTEMS, &doing)?,
-        }
+        mount(system, (kind, target, flags, data))?;
     }
     // Not every kernel has terminals of this kind, and nothing here needs one.
     let devpts = Mount {
@@ -65,6 +44,45 @@ pub(crate) fn mount_kernel_file_systems(system: &mut dyn System) -> Result<(), F
         .make_dir("/dev/pts")
         .and_then(|()| system.mount(&devpts));
     Ok(())
+}
+
+/// Mounts the folder of the media's own mounts.
+pub(crate) fn mount_run_initramfs(system: &mut dyn System) -> Result<(), Failure> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    let row = ("tmpfs", media::RUN_INITRAMFS, flags, RUN_INITRAMFS_OPTIONS);
+    mount(system, row)
+}
+
+/// Mounts a kind at a folder, with flags and options.
+fn mount(
+    system: &mut dyn System,
+    (kind, target, flags, data): (&str, &str, MountFlags, &str),
+) -> Result<(), Failure> {
+    let doing = format!("mounting {target}");
+    system
+        .make_dir(target)
+        .or_stop(NO_KERNEL_FILE_SYSTEMS, &doing)?;
+    let mount = Mount {
+        source: kind,
+        target,
+        kind,
+        flags,
+        data,
+    };
+    match system.mount(&mount) {
+        // The kernel, or whoever started us, has done it.
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Ok(()),
+        other => other.or_stop(NO_KERNEL_FILE_SYSTEMS, &doing),
+    }
+}
+
+/// The kernel's own command line, in an initramfs whose files are the system's.
+pub(crate) fn read_kernel_cmdline(system: &dyn System) -> Cmdline {
+    let mut cmdline = Cmdline::default();
+    if let Ok(bytes) = system.read("/proc/cmdline", MAX_CMDLINE) {
+        cmdline.append(&String::from_utf8_lossy(&bytes));
+    }
+    cmdline
 }
 
 /// The effective command line: files of the initramfs first, so that the kernel's own wins.

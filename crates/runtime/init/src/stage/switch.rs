@@ -1,8 +1,6 @@
 //! The change into the new root: what must live on is moved there, the initramfs' memory is freed, and init starts.
 
 use contract::failure::{Failure, INIT_DOES_NOT_START, NO_INIT, SWITCH_ROOT};
-use contract::media;
-use contract::request::Request;
 
 use super::{Boot, OrStop as _};
 
@@ -18,11 +16,14 @@ const INITS: [&str; 5] = [
 /// What the kernel's own file systems are moved to: the same place under the new root.
 const MOVED: [&str; 4] = ["/dev", "/proc", "/sys", "/run"];
 
-/// The programs to try, the one that the command line names first. Found before anything is given up.
-pub(crate) fn find_init(boot: &mut Boot<'_>, request: &Request) -> Result<Vec<String>, Failure> {
-    let given = request.init.as_deref();
+/// The programs in `root` to try, the `given` one of the command line first. Found before anything is given up.
+pub(crate) fn find_init(
+    boot: &mut Boot<'_>,
+    root: &str,
+    given: Option<&str>,
+) -> Result<Vec<String>, Failure> {
     if let Some(path) = given
-        && !boot.system.has_program(media::NEW_ROOT, path)
+        && !boot.system.has_program(root, path)
     {
         boot.warn(&format!(
             "init={path} is not there, the usual ones are tried"
@@ -31,7 +32,7 @@ pub(crate) fn find_init(boot: &mut Boot<'_>, request: &Request) -> Result<Vec<St
     let programs: Vec<String> = given
         .into_iter()
         .chain(INITS)
-        .filter(|path| boot.system.has_program(media::NEW_ROOT, path))
+        .filter(|path| boot.system.has_program(root, path))
         .map(str::to_owned)
         .collect();
     if programs.is_empty() {
@@ -41,18 +42,16 @@ pub(crate) fn find_init(boot: &mut Boot<'_>, request: &Request) -> Result<Vec<St
     Ok(programs)
 }
 
-/// Changes into the new root. After this the initramfs is gone.
-pub(crate) fn run(boot: &mut Boot<'_>) -> Result<(), Failure> {
+/// Changes into the new root, a mount. After this the initramfs is gone.
+pub(crate) fn run(boot: &mut Boot<'_>, root: &str) -> Result<(), Failure> {
     for path in MOVED {
-        let target = format!("{}{path}", media::NEW_ROOT);
+        let target = format!("{root}{path}");
         boot.system
             .make_dir(&target)
             .and_then(|()| boot.system.move_mount(path, &target))
             .or_stop(SWITCH_ROOT, &format!("moving {path}"))?;
     }
-    boot.system
-        .change_root(media::NEW_ROOT)
-        .or_stop(SWITCH_ROOT, media::NEW_ROOT)
+    boot.system.change_root(root).or_stop(SWITCH_ROOT, root)
 }
 
 /// Becomes init; answers only where none of the programs starts.

@@ -6,6 +6,7 @@ mod files;
 mod last;
 mod loopdev;
 mod network;
+mod relocate;
 mod root;
 mod uevents;
 
@@ -17,6 +18,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::time::Duration;
 
+use contract::attributes::Attributes;
 use contract::request::{Emergency, Verbosity};
 use rustix::mount::{UnmountFlags, mount, mount_bind, mount_move, mount_remount, unmount};
 use rustix::time::{ClockId, clock_gettime};
@@ -24,7 +26,7 @@ use rustix::time::{ClockId, clock_gettime};
 pub(crate) use last::Last;
 
 use crate::role::shutdown::{End, Teardown as _};
-use crate::system::{Bytes, Kind, Level, Mount, MountFlags, System, Wait};
+use crate::system::{Bytes, Kind, Level, Mount, MountFlags, Moved, System, Wait};
 
 /// Where a shell may be in an initramfs.
 const SHELLS: [&str; 4] = ["/bin/sh", "/usr/bin/sh", "/bin/bash", "/usr/bin/bash"];
@@ -94,6 +96,10 @@ impl System for Machine {
 
     fn copy_attributes(&mut self, from: &str, to: &str) -> io::Result<()> {
         files::copy_attributes(from, to)
+    }
+
+    fn move_tree(&mut self, from: &str, to: &str, list: &Attributes) -> io::Result<Moved> {
+        relocate::relocate(from, to, list)
     }
 
     fn mount(&mut self, it: &Mount<'_>) -> io::Result<()> {
