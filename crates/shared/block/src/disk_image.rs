@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::field::u32_le;
 use crate::qcow2::{self, BackingFile, Image};
-use crate::{DiskFile, Error, ReadAt, Result};
+use crate::{DiskFile, Error, ReadAt, Result, vhd, vhdx};
 
 /// How many images may lie on each other. Beyond it is an error; QEMU's own users stay far below.
 const MAX_CHAIN: usize = 64;
@@ -22,6 +22,10 @@ pub enum DiskFormat {
     Raw,
     /// QEMU's copy-on-write format.
     Qcow2,
+    /// Virtual PC's and Hyper-V's older format, fixed or dynamic.
+    Vhd,
+    /// Hyper-V's format.
+    Vhdx,
 }
 
 impl DiskFormat {
@@ -31,6 +35,8 @@ impl DiskFormat {
         match self {
             Self::Raw => "raw",
             Self::Qcow2 => "qcow2",
+            Self::Vhd => "vpc",
+            Self::Vhdx => "vhdx",
         }
     }
 }
@@ -52,7 +58,7 @@ pub enum BackingFiles {
 pub struct Options {
     /// Where the files under it may be.
     pub backing_files: BackingFiles,
-    /// Its format; found by its first bytes where it is not given.
+    /// Its format; found by its content where it is not given.
     pub format: Option<DiskFormat>,
 }
 
@@ -65,11 +71,14 @@ pub struct DiskImage {
     pub format: DiskFormat,
     /// That file, and those under it, from the top down.
     pub files: Vec<PathBuf>,
+    /// What of the files is damaged and was read from a copy, in words.
+    pub damage: Vec<String>,
 }
 
 /// Opens the disk image at `path`, with all that lies under it.
 ///
-/// Without a format in `options`, the first bytes decide; what has none of the known signatures is a raw disk.
+/// Without a format in `options`, the first bytes decide, and for VHD the last ones too; what has none of the known signatures is a raw
+/// disk.
 ///
 /// # Errors
 ///
@@ -82,16 +91,19 @@ pub fn open_disk_image(path: impl AsRef<Path>, options: &Options) -> Result<Disk
         folder: folder_of(path),
         seen: BTreeSet::new(),
         files: Vec::new(),
+        damage: Vec::new(),
     };
+    let mut top = None;
     let mut layers = Vec::new();
     let mut next = Some((path.to_path_buf(), options.format));
     let mut bottom = None;
     while let Some((path, format)) = next.take() {
-        match chain
+        let (format, layer) = chain
             .open(&path, format)
-            .map_err(|error| error.in_file(&path))?
-        {
-            Layer::Raw(raw) => bottom = Some(raw),
+            .map_err(|error| error.in_file(&path))?;
+        top.get_or_insert(format);
+        match layer {
+            Layer::Bottom(disk) => bottom = Some(disk),
             Layer::Image(image) => {
                 if let Some(backing) = image.backing_file() {
                     let found = chain.resolve(&path, backing);
@@ -101,15 +113,11 @@ pub fn open_disk_image(path: impl AsRef<Path>, options: &Options) -> Result<Disk
             }
         }
     }
-    let format = if layers.is_empty() {
-        DiskFormat::Raw
-    } else {
-        DiskFormat::Qcow2
-    };
     Ok(DiskImage {
         image: stack(layers, bottom)?,
-        format,
+        format: top.unwrap_or(DiskFormat::Raw),
         files: chain.files,
+        damage: chain.damage,
     })
 }
 
@@ -133,7 +141,8 @@ fn stack(layers: Vec<Image>, bottom: Option<Arc<dyn ReadAt>>) -> Result<Arc<dyn 
 }
 
 enum Layer {
-    Raw(Arc<dyn ReadAt>),
+    /// A disk under which nothing can lie.
+    Bottom(Arc<dyn ReadAt>),
     Image(Box<Image>),
 }
 
@@ -145,10 +154,11 @@ struct Chain {
     /// The files on the way, in their canonical form.
     seen: BTreeSet<PathBuf>,
     files: Vec<PathBuf>,
+    damage: Vec<String>,
 }
 
 impl Chain {
-    fn open(&mut self, path: &Path, format: Option<DiskFormat>) -> Result<Layer> {
+    fn open(&mut self, path: &Path, format: Option<DiskFormat>) -> Result<(DiskFormat, Layer)> {
         if self.files.len() >= MAX_CHAIN {
             let message = format!("more than {MAX_CHAIN} images lie on each other");
             return Err(Error::limit("opening the disk image", message));
@@ -166,10 +176,28 @@ impl Chain {
             Some(format) => format,
             None => detect(&file)?,
         };
-        Ok(match format {
-            DiskFormat::Raw => Layer::Raw(file),
+        let layer = match format {
+            DiskFormat::Raw => Layer::Bottom(file),
             DiskFormat::Qcow2 => Layer::Image(Box::new(Image::open(file)?.named(path))),
-        })
+            DiskFormat::Vhd => {
+                let image = vhd::Image::open(file)?;
+                self.add_damage(path, image.damage());
+                Layer::Bottom(Arc::new(image))
+            }
+            DiskFormat::Vhdx => {
+                let image = vhdx::Image::open(file)?;
+                self.add_damage(path, image.damage());
+                Layer::Bottom(Arc::new(image))
+            }
+        };
+        Ok((format, layer))
+    }
+
+    fn add_damage(&mut self, path: &Path, damage: &[String]) {
+        let named = damage
+            .iter()
+            .map(|text| format!("{}: {text}", path.display()));
+        self.damage.extend(named);
     }
 
     /// The path and format of the file under the image at `path`.
@@ -184,6 +212,8 @@ impl Chain {
             None => None,
             Some("raw" | "file" | "host_device") => Some(DiskFormat::Raw),
             Some("qcow2") => Some(DiskFormat::Qcow2),
+            Some("vpc") => Some(DiskFormat::Vhd),
+            Some("vhdx") => Some(DiskFormat::Vhdx),
             Some(other) => {
                 return refuse(&format!("has the format \"{}\"", other.escape_debug()));
             }
@@ -223,14 +253,12 @@ fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Says by its first bytes what format a file has; a raw disk where nothing else is known.
+/// Says by its first and last bytes what format a file has; a raw disk where nothing else is known.
 fn detect(file: &dyn ReadAt) -> Result<DiskFormat> {
     /// Signatures at the start of files that are no raw disks, and what they are.
-    const OTHERS: [(&[u8], &str); 11] = [
+    const OTHERS: [(&[u8], &str); 9] = [
         (b"KDMV", "a VMDK image"),
         (b"# Disk DescriptorFile", "the description of a VMDK image"),
-        (b"vhdxfile", "a VHDX image"),
-        (b"conectix", "a VHD image"),
         (b"QED\0", "a QED image"),
         (b"\x1f\x8b", "compressed with gzip"),
         (b"\xfd7zXZ\0", "compressed with xz"),
@@ -246,6 +274,12 @@ fn detect(file: &dyn ReadAt) -> Result<DiskFormat> {
     if qcow2::probe(&start) {
         return Ok(DiskFormat::Qcow2);
     }
+    if vhdx::probe(&start) {
+        return Ok(DiskFormat::Vhdx);
+    }
+    if vhd::probe(file)? {
+        return Ok(DiskFormat::Vhd);
+    }
     let other = OTHERS
         .iter()
         .find(|(signature, _)| start.starts_with(signature));
@@ -254,6 +288,6 @@ fn detect(file: &dyn ReadAt) -> Result<DiskFormat> {
         None if u32_le(&start, VDI.0) == VDI.1 => "a VDI image",
         None => return Ok(DiskFormat::Raw),
     };
-    let message = format!("it is {other}; raw and qcow2 disks are read");
+    let message = format!("it is {other}; raw, qcow2, vhd and vhdx disks are read");
     Err(Error::unsupported("opening the disk image", message))
 }

@@ -15,15 +15,19 @@
     )
 )]
 
+mod cache;
 mod content;
 mod disk_image;
 mod error;
 mod field;
 mod file;
+mod mapped;
 mod memory;
 pub mod partition;
 pub mod qcow2;
 mod read;
+pub mod vhd;
+pub mod vhdx;
 mod window;
 
 pub use content::{Content, Piece};

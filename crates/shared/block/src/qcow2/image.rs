@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::BackingFile;
-use super::cache::Cache;
 use super::codec::Codec;
 use super::header::Header;
 use super::map::{Map, Place, Run};
+use crate::cache::Cache;
 use crate::read::check_range;
 use crate::{Error, ReadAt, Result, read_vec};
 

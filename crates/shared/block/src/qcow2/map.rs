@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::cache::Cache;
 use super::header::{Header, MAX_L1_LEN};
+use crate::cache::Cache;
 use crate::field::u64_be;
 use crate::{Error, ReadAt, Result, read_vec};
 

@@ -4,14 +4,12 @@
 //! header.rs   what the first cluster says
 //! map.rs      guest offset -> where its bytes are, by the two levels of tables
 //! codec.rs    compressed clusters
-//! cache.rs    the tables and clusters that were used last, bounded
 //! image.rs    an image and what lies under it, as a source of bytes
 //! ```
 //!
 //! Source: QEMU `docs/interop/qcow2.rst`. Not read: snapshots and bitmaps (passed over); encrypted images, images whose data are in
 //! another file, and images marked as corrupt (refused). Where a rule of the document and what QEMU 7.2 does differ, QEMU decides.
 
-mod cache;
 mod codec;
 mod header;
 mod image;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// A map that forgets what was not used for longest. Values are cheap to clone; the lock is held for a look-up only, never while a
 /// value is made, so that two threads may make the same value.
-pub(super) struct Cache<V> {
+pub(crate) struct Cache<V> {
     capacity: usize,
     state: Mutex<State<V>>,
 }
@@ -22,7 +22,7 @@ struct State<V> {
 
 impl<V: Clone> Cache<V> {
     /// A cache of `capacity` values.
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         let state = State {
             values: BTreeMap::new(),
             uses: BTreeMap::new(),
@@ -35,7 +35,7 @@ impl<V: Clone> Cache<V> {
     }
 
     /// The value of `key`, made by `make` where it is not there.
-    pub(super) fn get<E>(&self, key: u64, make: impl FnOnce() -> Result<V, E>) -> Result<V, E> {
+    pub(crate) fn get<E>(&self, key: u64, make: impl FnOnce() -> Result<V, E>) -> Result<V, E> {
         if let Some(value) = self.find(key) {
             return Ok(value);
         }
@@ -45,7 +45,7 @@ impl<V: Clone> Cache<V> {
     }
 
     /// The value of `key`, where it is there.
-    pub(super) fn find(&self, key: u64) -> Option<V> {
+    pub(crate) fn find(&self, key: u64) -> Option<V> {
         let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let state = &mut *guard;
         let (used, value) = state.values.get_mut(&key)?;
