@@ -17,7 +17,7 @@ const MAX_FILES: usize = 256;
 /// Files in the order in which they apply, with what they say.
 #[derive(Debug)]
 pub(super) struct Chain {
-    pub(super) files: Vec<(PathBuf, FileValues)>,
+    pub(super) files: Vec<(Rc<Source>, FileValues)>,
     pub(super) report: Report,
 }
 
@@ -67,7 +67,7 @@ fn identity(path: &Path) -> PathBuf {
 
 struct Walk {
     context: Context,
-    files: Vec<(PathBuf, FileValues)>,
+    files: Vec<(Rc<Source>, FileValues)>,
     /// The files that were begun, by their identity; those that are complete are no longer open.
     seen: Vec<Seen>,
 }
@@ -81,11 +81,10 @@ struct Seen {
 impl Walk {
     /// Reads a file and, before it, what it builds on.
     fn file(&mut self, source: Rc<Source>, id: PathBuf) {
-        let path = source.path.clone();
-        self.context.source = source;
+        self.context.source = source.clone();
         self.seen.push(Seen {
             id: id.clone(),
-            path: path.clone(),
+            path: source.path.clone(),
             is_open: true,
         });
         let values = read_document(&mut self.context, &section::FILE).unwrap_or_default();
@@ -95,7 +94,7 @@ impl Walk {
         if let Some(seen) = self.seen.iter_mut().find(|seen| seen.id == id) {
             seen.is_open = false;
         }
-        self.files.push((path, values));
+        self.files.push((source, values));
     }
 
     fn base(&mut self, base: &Marked<PathBuf>) {

@@ -72,8 +72,13 @@ impl Faults {
         if self.has_room() {
             self.faults.push(fault);
         } else {
-            self.unlisted = self.unlisted.saturating_add(1);
+            self.count_one();
         }
+    }
+
+    /// One fault more than are listed.
+    pub(super) fn count_one(&mut self) {
+        self.unlisted = self.unlisted.saturating_add(1);
     }
 
     pub(super) fn sort(&mut self) {

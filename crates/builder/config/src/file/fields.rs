@@ -11,7 +11,7 @@ use super::form::{Form, Key, KeyForm, ObjectForm};
 use super::nearest::nearest;
 use super::node::{Entry, Node, Value};
 use super::source::{Mark, Position, Source};
-use crate::settings::{Place, Places};
+use crate::settings::Place;
 
 /// What a value may be, and how it is read.
 pub(super) trait Shape {
@@ -52,8 +52,8 @@ pub(super) struct Report {
     pub(super) faults: Faults,
     /// Warnings with the number of their file and their line.
     pub(super) warnings: Vec<(usize, u32, String)>,
-    /// Where each key has its value from: the last file that gives one.
-    pub(super) places: Places,
+    /// Where each key is given, by the number of the file.
+    pub(super) places: BTreeMap<usize, Vec<(String, Place)>>,
     /// How many files were read.
     pub(super) files: usize,
     /// The lines that hold a secret, by the number of their file.
@@ -119,8 +119,12 @@ impl Context {
 
     /// A fault of the value being read: its path comes first.
     pub(super) fn refuse(&mut self, position: Position, message: &str) {
-        let fault = self.wrong(position, message);
-        self.report.faults.push(fault);
+        if self.report.faults.has_room() {
+            let fault = self.wrong(position, message);
+            self.report.faults.push(fault);
+        } else {
+            self.report.faults.count_one();
+        }
     }
 
     /// The same, with what to do about it.
@@ -181,7 +185,8 @@ impl Context {
             line: position.line,
         };
         let path = self.path();
-        self.report.places.insert(path, place);
+        let places = self.report.places.entry(self.source.order).or_default();
+        places.push((path, place));
     }
 }
 
@@ -335,14 +340,14 @@ impl<'a> Reading<'a> {
         left.sort_by_key(|entry| (entry.position.line, entry.position.column));
         for entry in left {
             // OK: of a file of nothing but unknown keys only the first are looked into.
-            let help = match self.context.report.faults.has_room() {
-                true => help_for(&entry.name, known),
-                false => None,
-            };
+            if !self.context.report.faults.has_room() {
+                self.context.report.faults.count_one();
+                continue;
+            }
             let path = self.context.path_of(&shown(&entry.name));
             let message = format!("unknown key `{path}`");
             let mut fault = Fault::at(&self.context.source, entry.position, message);
-            fault.help = help;
+            fault.help = help_for(&entry.name, known);
             self.context.report.faults.push(fault);
         }
     }

@@ -14,7 +14,7 @@ pub fn reference() -> String {
         text: String::new(),
         done: BTreeSet::new(),
     };
-    page.section("The file", "", &form);
+    page.section("The file", "", form);
     page.text
 }
 

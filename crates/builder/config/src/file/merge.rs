@@ -4,14 +4,14 @@
 //! apart, since each step is taken for all files before the next step.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::rc::Rc;
 
 use super::Overrides;
 use super::chain::Chain;
 use super::fault::Faults;
 use super::fields::{Marked, Report};
 use super::section::{FileValues, Format, InitramfsValues, MediaValues, StorageValues, UkiMode};
-use super::source::Mark;
+use super::source::{Mark, Source};
 use crate::settings::{
     BootstrapUrl, Generator, InitramfsSettings, InitramfsType, MediaSettings, Output, OutputFormat,
     RootImageSettings, Settings,
@@ -29,8 +29,11 @@ pub(super) fn merge(chain: Chain, overrides: Overrides) -> Result<Settings, Faul
     let mut output = None;
     let mut urls = Urls::default();
     let mut dracut_modules = None;
-    for (path, values) in files {
-        settings.files.push(path);
+    for (source, values) in files {
+        settings.files.push(source.path.clone());
+        for (key, place) in report.places.remove(&source.order).unwrap_or_default() {
+            settings.places.insert(key, place);
+        }
         settings.input = values.input.or(settings.input);
         settings.output.path = values.output.path.or(settings.output.path);
         output = values.output.format.or(output);
@@ -48,7 +51,7 @@ pub(super) fn merge(chain: Chain, overrides: Overrides) -> Result<Settings, Faul
         !scripts.post_customization.is_empty() || !scripts.finalize_customization.is_empty()
     });
     set_format(&mut settings.output, output, overrides, &mut report);
-    set_url(&mut settings.pxe, urls, &mut report);
+    set_url(&mut settings, urls, &mut report);
     check_initramfs(
         &settings.initramfs,
         dracut_modules.as_ref().map(|modules| &modules.mark),
@@ -56,7 +59,6 @@ pub(super) fn merge(chain: Chain, overrides: Overrides) -> Result<Settings, Faul
     );
     report.check()?;
     settings.warnings = report.warnings();
-    settings.places = std::mem::take(&mut report.places);
     Ok(settings)
 }
 
@@ -127,7 +129,8 @@ fn set_format(
 }
 
 /// At most one address, and none where nothing is fetched.
-fn set_url(pxe: &mut MediaSettings, urls: Urls, report: &mut Report) {
+fn set_url(settings: &mut Settings, urls: Urls, report: &mut Report) {
+    let Settings { pxe, places, .. } = settings;
     let Urls { base, file } = urls;
     if let (Some(base), Some(file)) = (&base, &file) {
         let message = format!(
@@ -145,10 +148,7 @@ fn set_url(pxe: &mut MediaSettings, urls: Urls, report: &mut Report) {
         match pxe.initramfs_type {
             Some(InitramfsType::Bootstrap) => {}
             Some(InitramfsType::FullOs) => {
-                let place = report
-                    .places
-                    .get("pxe.initramfsType")
-                    .map(ToString::to_string);
+                let place = places.get("pxe.initramfsType").map(ToString::to_string);
                 let message = format!(
                     "`pxe.{name}` has no meaning with `pxe.initramfsType: full-os` ({})",
                     place.unwrap_or_default()
@@ -179,13 +179,13 @@ fn check_initramfs(settings: &InitramfsSettings, modules: Option<&Mark>, report:
 }
 
 /// The rules that hold for all files together.
-fn check(files: &[(PathBuf, FileValues)], report: &mut Report) {
+fn check(files: &[(Rc<Source>, FileValues)], report: &mut Report) {
     check_storage(files, report);
     check_os(files, report);
     check_overlays(files, report);
 }
 
-fn check_storage(files: &[(PathBuf, FileValues)], report: &mut Report) {
+fn check_storage(files: &[(Rc<Source>, FileValues)], report: &mut Report) {
     let storages: Vec<&Marked<StorageValues>> = files
         .iter()
         .filter_map(|(_, values)| values.storage.as_ref())
@@ -227,7 +227,7 @@ fn check_storage(files: &[(PathBuf, FileValues)], report: &mut Report) {
     }
 }
 
-fn check_os(files: &[(PathBuf, FileValues)], report: &mut Report) {
+fn check_os(files: &[(Rc<Source>, FileValues)], report: &mut Report) {
     let sections = || {
         files
             .iter()
@@ -260,7 +260,7 @@ fn check_os(files: &[(PathBuf, FileValues)], report: &mut Report) {
 }
 
 /// Two files that mount an overlay at one place.
-fn check_overlays(files: &[(PathBuf, FileValues)], report: &mut Report) {
+fn check_overlays(files: &[(Rc<Source>, FileValues)], report: &mut Report) {
     let mut seen: BTreeMap<&str, &Mark> = BTreeMap::new();
     for os in files.iter().filter_map(|(_, values)| values.os.as_ref()) {
         let Some(mark) = &os.overlays else {

@@ -12,7 +12,7 @@ use super::form::{Form, KeyForm, ObjectForm};
 #[must_use]
 pub fn schema() -> Value {
     let mut definitions = BTreeMap::new();
-    let root = object(&super::section::form(), &mut definitions);
+    let root = object(super::section::form(), &mut definitions);
     let definitions: Map<String, Value> = definitions
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))

@@ -26,6 +26,7 @@ mod storage;
 mod volume;
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use formats::squashfs::Compression;
 
@@ -59,8 +60,9 @@ pub(super) struct FileValues {
 }
 
 /// What a configuration file accepts.
-pub(super) fn form() -> ObjectForm {
-    FILE.object_form()
+pub(super) fn form() -> &'static ObjectForm {
+    static FORM: OnceLock<ObjectForm> = OnceLock::new();
+    FORM.get_or_init(|| FILE.object_form())
 }
 
 const PREVIEW_FEATURES: Choice<()> = Choice(&[
