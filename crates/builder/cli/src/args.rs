@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Turns an operating system that exists as a disk image into media that boot without installing it.
+/// Turns an operating system that exists as a disk image, live media, a folder or a tar into media that boot without installing it.
 #[derive(Debug, Parser)]
 #[command(name = "liveos", version, max_term_width = 100)]
 #[command(after_help = EXIT_CODES)]
@@ -20,10 +20,16 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 a fault of liveos, 2 arguments, 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Build bootable live media from a disk image.
+    /// Build bootable live media.
     Build(BuildArguments),
     /// Change finished media in place: kernel parameters, files, what the initramfs holds.
     Edit(EditArguments),
+    /// Show what `build` would do with the same arguments, without doing it.
+    Plan(PlanArguments),
+    /// The command line of Image Customizer's `customize`, for those who switch.
+    Customize(CustomizeArguments),
+    /// Print the JSON schema of the configuration.
+    Schema,
     /// Show what a disk image or an ISO holds.
     Inspect(InspectArguments),
     /// Boot media in a virtual machine (QEMU), with its console in this terminal.
@@ -31,14 +37,35 @@ pub(crate) enum Command {
 }
 
 /// `liveos build`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct BuildArguments {
-    /// The disk image to build from: raw or qcow2.
-    pub(crate) source: PathBuf,
+    /// What to build from: a disk image (raw, qcow2, vhd, vhdx), a live ISO, a tar or a folder; or `input.image` of the configuration.
+    pub(crate) source: Option<PathBuf>,
 
-    /// Where the ISO is written; what is there now stays until the new one is whole.
+    /// A configuration file, YAML or JSON; `liveos schema` says what can be in it. What is typed here wins over it.
     #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: PathBuf,
+    pub(crate) config: Option<PathBuf>,
+
+    /// Where the result is written, or `output.image.path` of the configuration; what is there now stays until the new one is whole.
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// What is written; otherwise the output's name says it: `.iso`, `.tar.gz`, or a folder.
+    #[arg(short, long, value_enum)]
+    pub(crate) format: Option<FormatName>,
+
+    /// A small initramfs that finds the root file system (bootstrap; usual for ISOs), or one that is the whole system (full-os; usual
+    /// for network boot).
+    #[arg(long, value_enum, value_name = "TYPE")]
+    pub(crate) initramfs_type: Option<InitramfsTypeName>,
+
+    /// Who makes a bootstrap initramfs: liveos from the image's files, or the image's own dracut.
+    #[arg(long, value_enum, value_name = "GENERATOR")]
+    pub(crate) initramfs_generator: Option<GeneratorName>,
+
+    /// The URL of the ISO for machines that boot from the network with a bootstrap initramfs.
+    #[arg(long, value_name = "URL")]
+    pub(crate) bootstrap_url: Option<String>,
 
     /// The volume identifier of the ISO, up to 32 characters; the boot configuration finds the medium by it.
     #[arg(long, value_name = "ID")]
@@ -60,6 +87,27 @@ pub(crate) struct BuildArguments {
     #[arg(long, conflicts_with_all = ["compression", "level"])]
     pub(crate) smallest: bool,
 
+    /// Make the root file system image anew where it could be passed on from the input media as it is.
+    #[arg(long)]
+    pub(crate) rebuild: bool,
+
+    /// A folder of packages, or a repository file (.repo, .list, .sources), for packages that the configuration installs; may be given
+    /// several times.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) package_source: Vec<PathBuf>,
+
+    /// Install packages from the given sources only, not from the repositories of the image.
+    #[arg(long)]
+    pub(crate) disable_image_repositories: bool,
+
+    /// Take packages as they were at this time (a date, or RFC 3339), where the image's package manager can.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) package_snapshot_time: Option<String>,
+
+    /// Where the system is unpacked for steps that run programs of the image; by default beside the output.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) scratch: Option<PathBuf>,
+
     /// How many threads compress; all cores by default. The result is the same with any number.
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
@@ -75,6 +123,95 @@ pub(crate) struct BuildArguments {
     /// Print nothing but warnings and errors.
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+/// `liveos plan`.
+#[derive(Args, Debug)]
+pub(crate) struct PlanArguments {
+    /// The arguments of `build`.
+    #[command(flatten)]
+    pub(crate) build: BuildArguments,
+
+    /// Print JSON, for programs.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `liveos customize`.
+#[derive(Args, Debug)]
+pub(crate) struct CustomizeArguments {
+    /// Where temporary files are written.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) build_dir: Option<PathBuf>,
+
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config_file: Option<PathBuf>,
+
+    /// What to build from; wins over `input.image` of the configuration.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) image_file: Option<PathBuf>,
+
+    /// Where the result is written; wins over `output.image.path`.
+    #[arg(long, visible_alias = "output-path", value_name = "PATH")]
+    pub(crate) output_image_file: Option<PathBuf>,
+
+    /// What is written; wins over `output.image.format`.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) output_image_format: Option<FormatName>,
+
+    /// A folder of packages or a `.repo` file; may be given several times.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) rpm_source: Vec<PathBuf>,
+
+    /// Ignore the repositories of the image.
+    #[arg(long)]
+    pub(crate) disable_base_image_rpm_repos: bool,
+
+    /// Take packages as they were at this time.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) package_snapshot_time: Option<String>,
+
+    /// Accepted, and of no effect: only cosi images are compressed so.
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) cosi_compression_level: Option<u8>,
+
+    /// `panic`, `fatal` and `error` print errors only; with anything else progress is told too.
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub(crate) log_level: String,
+
+    /// Accepted, and of no effect: nothing is sent anywhere.
+    #[arg(long)]
+    pub(crate) disable_telemetry: bool,
+}
+
+/// The names of what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormatName {
+    /// A hybrid ISO: CD, USB stick, disk.
+    Iso,
+    /// A folder for a network-boot server.
+    PxeDir,
+    /// The same as a tar.gz.
+    PxeTar,
+}
+
+/// The kinds of initramfs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InitramfsTypeName {
+    /// Finds the root file system image.
+    Bootstrap,
+    /// Is the whole system.
+    FullOs,
+}
+
+/// Who makes a bootstrap initramfs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GeneratorName {
+    /// liveos, without running anything of the image.
+    Native,
+    /// The image's own dracut, in a sandbox.
+    Dracut,
 }
 
 /// The names of the compressions.

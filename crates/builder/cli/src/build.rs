@@ -3,17 +3,26 @@
 use std::time::Instant;
 
 use block::{BackingFiles, Content};
-use config::{Plan, Request};
-use formats::squashfs::{self, Compression};
-use media::output::Output;
-use tree::{Timestamp, Tree};
+use config::settings::OutputFormat;
+use config::{InitramfsPlan, Plan};
+use formats::squashfs;
+use media::files::Files;
+use media::late::Late;
+use payload::initramfs;
+use tree::{Inode, Metadata, Node, TreePath};
 
-use crate::args::{BuildArguments, CompressionName};
-use crate::failure::{Exit, Failure, Result};
-use crate::payloads::RootImage;
+use crate::args::BuildArguments;
+use crate::boot_files::kernels::{self, Native};
+use crate::boot_files::{self, Inputs};
+use crate::carried::{self, Carried};
+use crate::failure::{Failure, Result};
+use crate::job::Job;
+use crate::payloads::{PassedOn, RootImage};
 use crate::progress::{Progress, Verbosity};
 use crate::run::Environment;
-use crate::{bios, boot_files, runtime};
+use crate::runtime;
+use crate::system::System;
+use crate::write::{self, Parts, Place, Written};
 
 /// Builds the media, start to end.
 pub(crate) fn run(arguments: &BuildArguments, environment: &Environment) -> Result<()> {
@@ -23,79 +32,200 @@ pub(crate) fn run(arguments: &BuildArguments, environment: &Environment) -> Resu
     } else {
         Verbosity::Normal
     });
-    let building = format!("building {}", arguments.output.display());
+    let mut job = Job::new(arguments, environment)?;
+    tell_all(&progress, &job.settings.warnings);
+    let building = write::doing(&job.output);
     let input = |error| Failure::input(building.clone(), error);
-    let request = request(arguments, environment)?;
-    let runtime = runtime::load(arguments.runtime.as_deref())?;
-    // The output is opened first: hours of compression are not spent on a folder that cannot be written.
-    let output = Output::create(&arguments.output)
-        .map_err(|error| Failure::output(building.clone(), error))?;
+    let runtime = Content::from_bytes(runtime::load(arguments.runtime.as_deref())?);
+    let place = Place::create(&job)?;
 
-    let options = source_options(arguments.allow_backing_anywhere);
-    let mut system = source::open(&arguments.source, &options).map_err(input)?;
-    system
-        .warnings
-        .iter()
-        .for_each(|warning| progress.warn(&warning.to_string()));
-    let facts = inspect::facts(&system.tree).map_err(input)?;
-    facts
-        .warnings
-        .iter()
-        .for_each(|warning| progress.warn(warning));
-    let plan = config::resolve(
-        &request,
-        &facts,
-        newest(&system.tree),
-        bios::host_has_grub(),
-    )
-    .map_err(input)?;
-    plan.warnings
-        .iter()
-        .for_each(|warning| progress.warn(warning));
+    let mut system = System::open(&mut job, arguments, &progress)?;
+    let plan = system.plan(&job)?;
+    tell_all(&progress, &plan.warnings);
     progress.say(&format!(
         "{}: {} ({})",
-        arguments.source.display(),
+        job.source.display(),
         plan.name,
-        kernels(&plan)
+        kernel_names(&plan)
     ));
 
-    let inputs = boot_files::Inputs {
-        tree: &system.tree,
-        facts: &facts,
+    let build = Build {
+        arguments,
+        job: &job,
         plan: &plan,
+        runtime,
+        progress: &progress,
     };
-    let (files, description) = boot_files::collect(inputs, runtime, &progress).map_err(input)?;
-    let warnings = customize::apply(&mut system.tree).map_err(input)?;
-    warnings
-        .iter()
-        .for_each(|warning| progress.warn(&warning.to_string()));
-    let root =
-        squashfs::Checked::new(&system.tree, root_options(arguments, &plan)).map_err(input)?;
-    root.warnings()
-        .iter()
-        .for_each(|warning| progress.warn(&warning.to_string()));
-
-    let bar = progress.bar("root file system image", 0);
-    let step = |state: media::late::Progress| {
-        bar.set_length(state.total);
-        bar.set_position(state.done);
+    let carried = build.carried(&system);
+    let boot = build.boot_parts(&system, &carried).map_err(input)?;
+    let kept = boot_files::kept_for_kdump(&system.tree, &plan);
+    let warnings = customize::apply(&mut system.tree, &kept).map_err(input)?;
+    tell_all(&progress, &warnings);
+    let payload = match carried.payload {
+        Some(content) => build.passed_on(content),
+        None => build.payload(&system).map_err(input)?,
     };
-    let root = RootImage(root);
-    let written = media::iso::write(description, files, &[&root], &output.target(), &step);
-    bar.finish_and_clear();
-    let report = written.map_err(|error| classify(&building, error))?;
-    output
-        .commit()
-        .map_err(|error| Failure::output(building.clone(), error))?;
-    progress.say(&format!(
-        "{}: {} MiB, {} MiB of it the root file system image of {} files, in {:.1} s",
-        arguments.output.display(),
-        report.len >> 20,
-        report.placed.iter().map(|placed| placed.len).sum::<u64>() >> 20,
-        system.tree.walk().count(),
-        started.elapsed().as_secs_f64()
-    ));
+    let parts = Parts {
+        iso: boot.iso,
+        netboot: boot.netboot,
+        payload: &*payload,
+    };
+    let written = write::write(place, parts, &plan, &job, &progress)?;
+    build.tell_result(written, started);
     Ok(())
+}
+
+/// What the boot loaders load, for the ISO and for a server.
+struct BootParts {
+    iso: Option<(Files, media::iso::Description)>,
+    netboot: Option<Files>,
+}
+
+/// A build whose plan stands.
+struct Build<'a> {
+    arguments: &'a BuildArguments,
+    job: &'a Job,
+    plan: &'a Plan,
+    /// `liveos-init`.
+    runtime: Content,
+    progress: &'a Progress,
+}
+
+impl Build<'_> {
+    /// What is passed on from the input as it is.
+    fn carried(&self, system: &System) -> Carried {
+        let changed = system.changed || self.arguments.rebuild;
+        let media = system.media.as_deref();
+        media
+            .map(|media| carried::choose(media, self.plan, self.job, changed))
+            .unwrap_or_default()
+    }
+
+    fn boot_parts(&self, system: &System, carried: &Carried) -> block::Result<BootParts> {
+        let inputs = Inputs {
+            tree: &system.tree,
+            facts: &system.facts,
+            plan: self.plan,
+        };
+        let common = self.common_files(system, carried, inputs)?;
+        let is_iso = self.plan.format == OutputFormat::Iso;
+        let mut parts = BootParts {
+            iso: None,
+            netboot: None,
+        };
+        if is_iso || self.plan.network.is_some() {
+            parts.iso = Some(boot_files::iso(inputs, &common, self.progress)?);
+        }
+        if !is_iso {
+            parts.netboot = Some(boot_files::netboot(inputs, &common, self.progress)?);
+        }
+        let additional = &self.job.section().additional_files;
+        let iso = parts.iso.iter_mut().map(|(files, _)| files);
+        for files in iso.chain(&mut parts.netboot) {
+            boot_files::put_additional(files, additional)?;
+        }
+        Ok(parts)
+    }
+
+    /// The files that all kinds of media have: kernels, initramfs, what users put on the input media, what the next build has to know.
+    fn common_files(
+        &self,
+        system: &System,
+        carried: &Carried,
+        inputs: Inputs<'_>,
+    ) -> block::Result<Files> {
+        let mut files = Files::new(self.plan.time);
+        if let Some(media) = &system.media {
+            carried::put_files(media, &mut files)?;
+        }
+        let saved = system.saved_after(self.job, self.plan).print();
+        let saved = Content::from_bytes(saved.into_bytes());
+        files.put(source::SAVED_CONFIGS, saved)?;
+        let mut native = Native::new(inputs, self.initramfs_options()?, self.progress);
+        let mut maker = kernels::Known {
+            known: &carried.initramfs,
+            other: &mut native,
+        };
+        kernels::put(&mut files, inputs, &mut maker)?;
+        Ok(files)
+    }
+
+    /// What goes into a native initramfs.
+    fn initramfs_options(&self) -> block::Result<initramfs::Options> {
+        let mut options = initramfs::Options::new(self.runtime.clone());
+        options.root_image = kernels::root_image(self.plan);
+        options.time = self.plan.time;
+        options.network = self.plan.network.is_some();
+        let wishes = &self.job.settings.initramfs;
+        options.add_modules.clone_from(&wishes.add_modules);
+        options.omit_modules.clone_from(&wishes.omit_modules);
+        options.install.clone_from(&wishes.install);
+        for item in &wishes.additional_files {
+            let path = TreePath::parse(&item.destination).map_err(|error| {
+                let what = format!("initramfs.additionalFiles: {}", item.destination);
+                block::Error::unsupported(what, "it is no path").caused_by(error)
+            })?;
+            let (content, mode) = boot_files::additional(item)?;
+            let metadata = Metadata {
+                mtime: self.plan.time,
+                ..Metadata::with_permissions(mode)
+            };
+            options
+                .extra
+                .push((path, Inode::new(metadata, Node::File(content))));
+        }
+        Ok(options)
+    }
+
+    fn passed_on<'a>(&self, content: Content) -> Box<dyn Late + 'a> {
+        self.progress.say("the system is passed on as it is");
+        Box::new(PassedOn::new(self.plan.initramfs, content))
+    }
+
+    /// The large payload of the plan.
+    fn payload<'a>(&self, system: &'a System) -> block::Result<Box<dyn Late + 'a>> {
+        match self.plan.initramfs {
+            InitramfsPlan::Bootstrap { .. } => {
+                let root = squashfs::Checked::new(&system.tree, self.root_options())?;
+                tell_all(self.progress, root.warnings());
+                Ok(Box::new(RootImage(root)))
+            }
+            InitramfsPlan::FullOs => {
+                let message = "an initramfs that is the whole system is not made by this version";
+                Err(block::Error::unsupported("making the initramfs", message))
+            }
+        }
+    }
+
+    fn root_options(&self) -> squashfs::Options {
+        squashfs::Options {
+            compression: self.plan.root_image.compression,
+            block_size: self.plan.root_image.block_size,
+            threads: self.arguments.threads.unwrap_or(0),
+            image_time: u32::try_from(self.plan.time.seconds).ok(),
+            ..squashfs::Options::default()
+        }
+    }
+
+    fn tell_result(&self, written: Written, started: Instant) {
+        self.progress.say(&format!(
+            "{}: {} MiB, {} MiB of it {}, in {:.1} s",
+            self.job.output.display(),
+            written.len >> 20,
+            written.payload >> 20,
+            match self.plan.initramfs {
+                InitramfsPlan::Bootstrap { .. } => "the root file system image",
+                InitramfsPlan::FullOs => "the initramfs that is the whole system",
+            },
+            started.elapsed().as_secs_f64()
+        ));
+    }
+}
+
+fn tell_all<W: std::fmt::Display>(progress: &Progress, warnings: &[W]) {
+    for warning in warnings {
+        progress.warn(&warning.to_string());
+    }
 }
 
 /// How an input is opened.
@@ -114,16 +244,7 @@ pub(crate) fn source_options(allow_backing_anywhere: bool) -> source::Options {
     }
 }
 
-/// Whose fault an error while writing was: what names the output's file is the output's.
-fn classify(building: &str, error: block::Error) -> Failure {
-    if error.kind() == block::Kind::Io {
-        Failure::output(building, error)
-    } else {
-        Failure::input(building, error)
-    }
-}
-
-fn kernels(plan: &Plan) -> String {
+fn kernel_names(plan: &Plan) -> String {
     let versions: Vec<&str> = plan
         .kernels
         .iter()
@@ -135,69 +256,4 @@ fn kernels(plan: &Plan) -> String {
         "kernels"
     };
     format!("{word} {}", versions.join(", "))
-}
-
-fn request(arguments: &BuildArguments, environment: &Environment) -> Result<Request> {
-    Ok(Request {
-        volume_id: arguments.volume_id.clone(),
-        append: arguments.append.clone(),
-        compression: compression(arguments)?,
-        time: environment.source_date_epoch,
-        ..Request::default()
-    })
-}
-
-/// The compression that was asked for; `None` where the choice is ours.
-fn compression(arguments: &BuildArguments) -> Result<Option<Compression>> {
-    if arguments.smallest {
-        return Ok(Some(config::SMALLEST));
-    }
-    let level = |default: u8, range: std::ops::RangeInclusive<u8>| {
-        let level = arguments.level.unwrap_or(default);
-        if range.contains(&level) {
-            return Ok(level);
-        }
-        let fact = format!(
-            "--level is {level}, and goes from {} to {}",
-            range.start(),
-            range.end()
-        );
-        Err(Failure::new(Exit::Arguments, "reading the arguments", fact))
-    };
-    let no_level = |name: &str| match arguments.level {
-        None => Ok(()),
-        Some(_) => {
-            let fact = format!("--level has no meaning for {name}");
-            Err(Failure::new(Exit::Arguments, "reading the arguments", fact))
-        }
-    };
-    match arguments.compression {
-        None if arguments.level.is_none() => Ok(None),
-        None | Some(CompressionName::Zstd) => Ok(Some(Compression::Zstd {
-            level: level(config::DEFAULT_ZSTD_LEVEL, 1..=22)?,
-        })),
-        Some(CompressionName::Gzip) => Ok(Some(Compression::Gzip {
-            level: level(6, 1..=12)?,
-        })),
-        Some(CompressionName::Xz) => no_level("xz").map(|()| Some(Compression::Xz)),
-        Some(CompressionName::Lz4) => no_level("lz4").map(|()| Some(Compression::Lz4)),
-    }
-}
-
-fn root_options(arguments: &BuildArguments, plan: &Plan) -> squashfs::Options {
-    squashfs::Options {
-        compression: plan.root_image.compression,
-        block_size: plan.root_image.block_size,
-        threads: arguments.threads.unwrap_or(0),
-        image_time: u32::try_from(plan.time.seconds).ok(),
-        ..squashfs::Options::default()
-    }
-}
-
-/// The time of the newest file: the time of the media where `SOURCE_DATE_EPOCH` does not say another.
-fn newest(tree: &Tree<Content>) -> Timestamp {
-    tree.walk()
-        .map(|entry| entry.inode.metadata.mtime)
-        .max()
-        .unwrap_or_default()
 }

@@ -12,6 +12,8 @@ pub(crate) enum Exit {
     Bug = 1,
     /// The arguments are wrong.
     Arguments = 2,
+    /// The configuration is wrong.
+    Configuration = 3,
     /// The input is damaged, unsupported, or lacks what live media need.
     Input = 4,
     /// The machine lacks something: a program, firmware, memory.
@@ -70,6 +72,11 @@ impl Failure {
     /// What is printed: what was being done, each cause on a line of its own, and what to do.
     pub(crate) fn render(&self) -> String {
         let mut text = format!("error: {}\n", self.doing);
+        if let Some(faults) = self.error.downcast_ref::<config::file::Faults>() {
+            // Each has its place, its line and its help.
+            let _ = writeln!(text, "{faults}");
+            return text;
+        }
         let mut cause: Option<&dyn std::error::Error> = Some(&*self.error);
         while let Some(error) = cause {
             // OK: writing to a string cannot fail.

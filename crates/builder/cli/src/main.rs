@@ -4,15 +4,22 @@ mod args;
 mod bios;
 mod boot_files;
 mod build;
+mod carried;
+mod customize_command;
 mod edit_command;
 mod failure;
 mod inspect_command;
+mod job;
 mod machine_command;
 mod payloads;
+mod plan_command;
 mod progress;
 mod report;
 mod run;
 mod runtime;
+mod schema_command;
+mod system;
+mod write;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,7 @@
 //! The large payloads, as what the media are written from.
 
-use block::{Result, WriteAt};
+use block::{Content, ReadAt as _, Result, WriteAt};
+use config::InitramfsPlan;
 use formats::squashfs;
 use media::late::{Late, Progress};
 
@@ -25,5 +26,49 @@ impl Late for RootImage<'_> {
             });
         };
         squashfs::write(&self.0, target, &step).map(|written| written.len)
+    }
+}
+
+/// A payload of the input media that is passed on as it is.
+#[derive(Debug)]
+pub(crate) struct PassedOn {
+    path: &'static str,
+    content: Content,
+}
+
+impl PassedOn {
+    /// The payload that `initramfs` wants.
+    pub(crate) fn new(initramfs: InitramfsPlan, content: Content) -> Self {
+        let path = match initramfs {
+            InitramfsPlan::Bootstrap { .. } => contract::media::ROOT_IMAGE,
+            InitramfsPlan::FullOs => contract::media::FULL_OS_INITRAMFS,
+        };
+        Self { path, content }
+    }
+}
+
+impl Late for PassedOn {
+    fn path(&self) -> &str {
+        self.path
+    }
+
+    fn max_len(&self) -> u64 {
+        self.content.len()
+    }
+
+    fn write(&self, target: &dyn WriteAt, progress: &(dyn Fn(Progress) + Sync)) -> Result<u64> {
+        const PART: usize = 4 << 20;
+        let total = self.content.len();
+        let mut buffer = vec![0; PART];
+        let mut done = 0;
+        while done < total {
+            let len = usize::try_from(total - done).map_or(PART, |rest| rest.min(PART));
+            let part = buffer.get_mut(..len).unwrap_or_default();
+            self.content.read_exact_at(part, done)?;
+            target.write_all_at(part, done)?;
+            done += len as u64;
+            progress(Progress { done, total });
+        }
+        Ok(total)
     }
 }

@@ -7,7 +7,10 @@ use clap::Parser as _;
 
 use crate::args::{Arguments, Command};
 use crate::failure::{Exit, Failure, Result};
-use crate::{build, edit_command, inspect_command, machine_command};
+use crate::{
+    build, customize_command, edit_command, inspect_command, machine_command, plan_command,
+    schema_command,
+};
 
 /// What the environment says.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +50,9 @@ pub(crate) fn main() -> ExitCode {
     let result = Environment::read().and_then(|environment| match arguments.command {
         Command::Build(arguments) => build::run(&arguments, &environment),
         Command::Edit(arguments) => edit_command::run(&arguments),
+        Command::Plan(arguments) => plan_command::run(&arguments, &environment),
+        Command::Customize(arguments) => customize_command::run(&arguments, &environment),
+        Command::Schema => schema_command::run(),
         Command::Inspect(arguments) => inspect_command::run(&arguments),
         Command::Run(arguments) => machine_command::run(&arguments, &environment),
     });

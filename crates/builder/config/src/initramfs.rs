@@ -60,9 +60,10 @@ mod tests {
                 initramfs_type: asked,
                 input: input.map(|initramfs_type| InputMedia {
                     initramfs_type,
-                    volume_id: "X".into(),
+                    volume_id: None,
                     append: Vec::new(),
                     kdump_boot_files: None,
+                    bootstrap_url: None,
                 }),
                 ..Request::default()
             };

@@ -77,12 +77,14 @@ impl Default for Request {
 pub struct InputMedia {
     /// What kind of initramfs boots them.
     pub initramfs_type: InitramfsType,
-    /// Their volume identifier.
-    pub volume_id: String,
+    /// Their volume identifier, where it is taken over.
+    pub volume_id: Option<String>,
     /// Kernel parameters that earlier builds added.
     pub append: Vec<String>,
     /// Where kdump's files are.
     pub kdump_boot_files: Option<KdumpBootFiles>,
+    /// The URL that an earlier build was given.
+    pub bootstrap_url: Option<BootstrapUrl>,
 }
 
 /// What is built, to the last detail.
@@ -152,7 +154,7 @@ pub fn resolve(
     let asked = request
         .volume_id
         .as_deref()
-        .or(input.map(|input| input.volume_id.as_str()))
+        .or(input.and_then(|input| input.volume_id.as_deref()))
         .unwrap_or(contract::media::DEFAULT_VOLUME_ID);
     let volume_id = VolumeId::new(asked)?;
     let initramfs = initramfs::choose(request);

@@ -41,7 +41,9 @@ pub(crate) fn choose(
     if !is_network(request.format) {
         return Ok(None);
     }
-    let Some(url) = request.bootstrap_url.as_ref() else {
+    let earlier = request.input.as_ref();
+    let earlier = earlier.and_then(|input| input.bootstrap_url.as_ref());
+    let Some(url) = request.bootstrap_url.as_ref().or(earlier) else {
         return Err(Error::unsupported(
             what,
             "a bootstrap initramfs that boots from the network needs a URL; give pxe.bootstrapBaseUrl or pxe.bootstrapFileUrl \

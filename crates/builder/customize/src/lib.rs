@@ -17,14 +17,14 @@ mod testing;
 use block::{Content, Result};
 use tree::Tree;
 
-/// Takes every step.
+/// Takes every step that makes an installed system a live one. `kept_in_boot` are names of files that stay in `/boot`.
 ///
 /// # Errors
 ///
 /// Whatever a step answers; the tree is half changed then.
-pub fn apply(tree: &mut Tree<Content>) -> Result<Vec<Warning>> {
+pub fn apply(tree: &mut Tree<Content>, kept_in_boot: &[String]) -> Result<Vec<Warning>> {
     let warnings = fstab::without_disks(tree)?;
-    boot::leave_to_the_media(tree);
+    boot::leave_to_the_media(tree, kept_in_boot);
     Ok(warnings)
 }
 

@@ -28,7 +28,7 @@ use formats::tar;
 use tree::Tree;
 
 pub use folder::Folder;
-pub use media::{Media, RootOnMedia};
+pub use media::{Media, RootOnMedia, SAVED_CONFIGS};
 pub use volume::{Role, Volume};
 pub use warning::Warning;
 

@@ -104,6 +104,18 @@ pub enum OutputFormat {
     PxeTar,
 }
 
+impl OutputFormat {
+    /// Its name in configuration files and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Iso => "iso",
+            Self::PxeDir => "pxe-dir",
+            Self::PxeTar => "pxe-tar",
+        }
+    }
+}
+
 /// `iso` or `pxe`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MediaSettings {
