@@ -1,6 +1,14 @@
 //! A tree and a plan to a tree: the one list of steps that make an installed system a live one.
 //!
-//! Every step is an edit of the tree: nothing of the image is run. The steps, in order:
+//! What a configuration asks for comes first, in Image Customizer's order:
+//!
+//! 1. packages (programs of the image);
+//! 2. [`steps::apply`], edits of the tree: [`steps::hostname`], [`steps::accounts`] (groups, users), [`steps::files`] (folders,
+//!    files), [`steps::services`], [`steps::modules`], [`steps::release`], [`steps::history`], [`steps::kernel_command_line`],
+//!    [`steps::selinux`] (the mode), [`steps::overlays`];
+//! 3. the first scripts (programs), then labels by [`steps::selinux::relabel`], then the last scripts (programs).
+//!
+//! Then [`apply`] makes it live, always, and by edits of the tree alone:
 //!
 //! 1. [`fstab`]: file systems of the disk that the system came from are no longer mounted.
 //! 2. [`boot`]: what is on the media itself (`/boot`) leaves the root file system image.

@@ -146,6 +146,33 @@ fn add_directory(
     Ok(())
 }
 
+/// The files below a folder of the machine, in byte order; symbolic links are none.
+///
+/// # Errors
+///
+/// As [`add_directories`].
+pub(super) fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut pending = vec![(folder.to_path_buf(), 0)];
+    while let Some((folder, depth)) = pending.pop() {
+        if depth > MAX_DEPTH {
+            let message = format!("more than {MAX_DEPTH} folders deep");
+            return Err(Error::limit("reading the folder", message).in_file(&folder));
+        }
+        for path in entries(&folder)? {
+            let failed = |error| Error::io("reading the file's metadata", error).in_file(&path);
+            let kind = path.symlink_metadata().map_err(failed)?.file_type();
+            if kind.is_dir() {
+                pending.push((path, depth + 1));
+            } else if kind.is_file() {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// What is in a folder of the machine, in byte order.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let failed = |error| Error::io("reading the folder", error).in_file(folder);
