@@ -1,6 +1,7 @@
 //! Changes of finished ISOs: what they become, what an interruption leaves, what is refused.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod folder;
 mod interrupted;
 mod media_of_others;
 mod sample;

@@ -8,7 +8,7 @@ use formats::iso9660::{Editor, Extent};
 use tree::{Timestamp, Tree};
 
 use super::super::journal::{State, Write};
-use super::super::plan::{Edits, Outcome};
+use super::super::plan::{Edits, Outcome, digest};
 use super::super::room::{Home, Kind, Room, SECTOR, path_of};
 use super::super::target::Target;
 use super::Media;
@@ -194,32 +194,4 @@ impl Placing<'_> {
         let (offset, len) = self.state.blobs.get(&digest).copied().unwrap_or_default();
         Ok(Extent { offset, len })
     }
-}
-
-/// The digest by which a content is found again.
-fn digest(content: &Content) -> Result<String> {
-    let mut hasher = blake3::Hasher::new();
-    for_each_part(content, &mut |part, _| {
-        hasher.update(part);
-        Ok(())
-    })?;
-    Ok(hasher.finalize().to_hex().to_string())
-}
-
-/// Hands out a content part by part, each with its offset.
-pub(super) fn for_each_part(
-    content: &Content,
-    take: &mut dyn FnMut(&[u8], u64) -> Result<()>,
-) -> Result<()> {
-    let mut buf = vec![0; usize::try_from(content.len().min(1 << 20)).unwrap_or(0)];
-    let mut at = 0;
-    while at < content.len() {
-        let len = usize::try_from(content.len() - at).unwrap_or(usize::MAX);
-        let len = len.min(buf.len());
-        let part = buf.get_mut(..len).unwrap_or_default();
-        content.read_exact_at(part, at)?;
-        take(part, at)?;
-        at += ReadAt::len(&*part);
-    }
-    Ok(())
 }
