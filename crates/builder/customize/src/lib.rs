@@ -18,6 +18,7 @@
 
 pub mod boot;
 pub mod fstab;
+pub mod programs;
 pub mod steps;
 #[cfg(test)]
 mod testing;
