@@ -21,14 +21,15 @@ mod test_system;
 
 pub use debian::{Contents, Debian, ROOT_PASSWORD, debian};
 pub use disk::Partitions;
-pub use test_system::{Kernels, Part, TestSystem, test_system};
+pub use test_system::{Kernels, Layout, Part, TestSystem, test_system};
 
 /// The Debian packages that the making of fixtures needs on this machine.
-pub const PACKAGES: [&str; 10] = [
+pub const PACKAGES: [&str; 11] = [
     "debian-archive-keyring",
     "dosfstools",
     "e2fsprogs",
     "fdisk",
+    "grub-common",
     "kmod",
     "mmdebstrap",
     "mtools",

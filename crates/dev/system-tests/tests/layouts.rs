@@ -1,0 +1,120 @@
+//! Images in the layouts of other distributions, and media as input: what comes out boots.
+
+use anyhow::{Context, Result, ensure};
+use system_tests::builds;
+use system_tests::media::{FOR_BOOTS, extract, iso, names};
+use testkit::fixture::{self, Layout, Partitions, TestSystem};
+use testkit::guest::{self, BOOT, COMMAND, Guest};
+use testkit::tools;
+use vm::Firmware;
+
+const LAYOUTS: [Layout; 3] = [
+    Layout::AzureLinux2,
+    Layout::AzureLinux3,
+    Layout::AzureLinux4,
+];
+
+/// A system in `layout`, with a file system of its own for `/boot` or without.
+fn system(layout: Layout, partitions: Partitions) -> TestSystem {
+    TestSystem {
+        layout,
+        partitions,
+        ..TestSystem::default()
+    }
+}
+
+/// Holds that the boot configuration on `iso` is the image's own, made to boot the medium.
+fn has_own_menu(layout: Layout, iso: &std::path::Path) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("grub.cfg");
+    let path = match layout {
+        Layout::Debian => "/boot/grub/grub.cfg",
+        _ => "/boot/grub2/grub.cfg",
+    };
+    extract(iso, path, &file)?;
+    let config = std::fs::read_to_string(file)?;
+    let kernels: Vec<String> = names(iso, "/boot")?
+        .into_iter()
+        .filter(|name| name.starts_with("vmlinuz-"))
+        .collect();
+    ensure!(kernels.len() == 1, "{kernels:?}");
+    let linux: Vec<&str> = config
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("linux"))
+        .collect();
+    ensure!(!linux.is_empty(), "{config}");
+    for line in linux {
+        ensure!(line.contains("root=live:CDLABEL=CDROM"), "{line}");
+        ensure!(!line.contains("UUID="), "{line}");
+    }
+    let own = match layout {
+        Layout::Debian => "Test system",
+        Layout::AzureLinux2 => "CBL-Mariner",
+        _ => "Microsoft Azure Linux",
+    };
+    ensure!(config.contains(own), "{config}");
+    ensure!(!config.contains("0-rescue"), "{config}");
+    Ok(())
+}
+
+/// Builds media from every layout with these partitions, and starts them.
+fn boots(partitions: Partitions, firmware: Firmware) -> Result<()> {
+    if !tools::available(&FOR_BOOTS) || !tools::available(&["grub-mkimage"]) {
+        return Ok(());
+    }
+    for layout in LAYOUTS {
+        let disk = fixture::test_system(&system(layout, partitions))?;
+        let iso = iso(&disk, &["--compression", "lz4"])?;
+        let tried = has_own_menu(layout, &iso).and_then(|()| passes(&iso, firmware));
+        tried.with_context(|| format!("{layout:?}"))?;
+    }
+    Ok(())
+}
+
+/// Starts `iso` and waits for its checks.
+fn passes(iso: &std::path::Path, firmware: Firmware) -> Result<()> {
+    let mut machine = guest::machine(iso);
+    machine.firmware = firmware;
+    let mut guest = Guest::start(&machine)?;
+    guest.expect("CHECKS BEGIN", BOOT)?;
+    let report = guest.expect("ALL CHECKS DONE", BOOT)?;
+    ensure!(!report.contains(" FAILED"), "{report}");
+    let status = guest.wait_for_end(COMMAND)?;
+    ensure!(status.success(), "QEMU ended with {status}");
+    Ok(())
+}
+
+#[test]
+fn ref_layouts_of_azure_linux_boot_under_ovmf() {
+    boots(Partitions::EspAndRoot, Firmware::Uefi).unwrap();
+}
+
+#[test]
+fn ref_layouts_of_azure_linux_with_a_boot_partition_boot_under_seabios() {
+    boots(Partitions::EspBootAndRoot, Firmware::Bios).unwrap();
+}
+
+#[test]
+fn ref_media_that_are_made_from_media_are_the_same() {
+    if !tools::available(&FOR_BOOTS) {
+        return;
+    }
+    for layout in [Layout::Debian, Layout::AzureLinux2, Layout::AzureLinux4] {
+        let disk = fixture::test_system(&system(layout, Partitions::EspAndRoot)).unwrap();
+        let first = iso(&disk, &["--compression", "lz4"]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let next = |from: &std::path::Path, name: &str| {
+            let to = folder.path().join(name);
+            let said = builds::build(from, &to, &["--compression", "lz4"]).unwrap();
+            assert!(!said.contains("the boot menu is a new one"), "{said}");
+            to
+        };
+        // What was appended to the first stands among the system's own parameters in the second; after that nothing moves.
+        let second = next(&first, "second.iso");
+        let third = next(&second, "third.iso");
+        let bytes = |path: &std::path::Path| std::fs::read(path).unwrap();
+        assert!(bytes(&second) == bytes(&third), "{layout:?}");
+        has_own_menu(layout, &third).unwrap();
+    }
+}
