@@ -51,6 +51,7 @@ const PACKAGES: &[&str] = &[
     "ovmf",
     "passwd",
     "policycoreutils",
+    "python3-jsonschema",
     "qemu-system-x86",
     "qemu-utils",
     "sbsigntool",

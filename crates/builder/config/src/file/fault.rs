@@ -103,7 +103,7 @@ impl Fault {
             file: source.path.clone(),
             line: position.line,
             column: position.column,
-            message: message.into(),
+            message: visible(&message.into()),
             help: None,
             order: source.order,
             excerpt: Excerpt::of(source, position),
@@ -116,7 +116,7 @@ impl Fault {
             file: path.to_owned(),
             line: 0,
             column: 0,
-            message: message.into(),
+            message: visible(&message.into()),
             help: None,
             order,
             excerpt: None,
@@ -124,7 +124,7 @@ impl Fault {
     }
 
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(visible(&help.into()));
         self
     }
 
@@ -133,6 +133,18 @@ impl Fault {
         self.excerpt = None;
         self
     }
+}
+
+/// Text with nothing in it that moves the cursor of a terminal: names of files and keys are anyone's.
+pub(super) fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter.is_control() {
+            true => out.extend(letter.escape_debug()),
+            false => out.push(letter),
+        }
+    }
+    out
 }
 
 impl Excerpt {
@@ -163,7 +175,7 @@ impl Excerpt {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
+        f.write_str(&visible(&self.file.display().to_string()))?;
         if self.line > 0 {
             write!(f, ":{}:{}", self.line, self.column)?;
         }

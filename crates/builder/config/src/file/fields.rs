@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::fault::{Fault, Faults};
+use super::fault::{Fault, Faults, visible};
 use super::form::{Form, Key, KeyForm, ObjectForm};
 use super::nearest::nearest;
 use super::node::{Entry, Node, Value};
@@ -80,7 +80,7 @@ impl Report {
     }
 
     pub(super) fn warn(&mut self, mark: &Mark, message: &str) {
-        let text = format!("{mark}: {message}");
+        let text = visible(&format!("{mark}: {message}"));
         let entry = (mark.source.order, mark.position.line, text);
         self.warnings.push(entry);
     }
@@ -347,7 +347,7 @@ impl<'a> Reading<'a> {
             let path = self.context.path_of(&shown(&entry.name));
             let message = format!("unknown key `{path}`");
             let mut fault = Fault::at(&self.context.source, entry.position, message);
-            fault.help = help_for(&entry.name, known);
+            fault.help = help_for(&entry.name, known).map(|help| visible(&help));
             self.context.report.faults.push(fault);
         }
     }

@@ -223,3 +223,24 @@ fn surrogates_that_are_no_pair_are_refused_and_backslashes_are_counted() {
         assert!(error.contains(expected), "{json}: {error}");
     }
 }
+
+#[test]
+fn no_message_moves_the_cursor_of_a_terminal() {
+    for text in [
+        "\"\\e[2J\": 1",
+        "\"\\e[2J\": 1\n\"\\e[2J\": 1",
+        "os: {hostname: \"\\e[2J\"}",
+        "os: {imageHistory: \"\\e[2J\"}",
+        "os: {additionalFiles: [{source: \"\\e[2J\", destination: a}]}",
+        "os: {modules: [{name: a, options: {\"\\e[2J\": b}}]}",
+        "scripts: {postCustomization: [{path: \"../\\e[2J\"}]}",
+        "storage: {disks: [{partitions: [{id: \"\\e[2J\"}, {id: \"\\e[2J\"}]}]}",
+        "baseConfigs: [{path: \"\\e[2J\"}]",
+        "os: !\u{1b}[2J {}",
+        "os: \u{1b}[2J: x",
+    ] {
+        let error = parsed(text.as_bytes()).unwrap_err();
+        assert!(error.contains("config.yaml:"), "{error:?}");
+        assert!(!error.contains('\u{1b}'), "{error:?}");
+    }
+}
