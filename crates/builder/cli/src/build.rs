@@ -8,7 +8,7 @@ use config::{InitramfsPlan, Plan};
 use formats::squashfs;
 use media::files::Files;
 use media::late::Late;
-use payload::initramfs;
+use payload::{full_os, initramfs};
 use tree::{Inode, Metadata, Node, TreePath};
 
 use crate::args::BuildArguments;
@@ -17,7 +17,7 @@ use crate::boot_files::{self, Inputs};
 use crate::carried::{self, Carried};
 use crate::failure::{Failure, Result};
 use crate::job::Job;
-use crate::payloads::{PassedOn, RootImage};
+use crate::payloads::{FullOs, PassedOn, RootImage};
 use crate::progress::{Progress, Verbosity};
 use crate::run::Environment;
 use crate::runtime;
@@ -191,8 +191,12 @@ impl Build<'_> {
                 Ok(Box::new(RootImage(root)))
             }
             InitramfsPlan::FullOs => {
-                let message = "an initramfs that is the whole system is not made by this version";
-                Err(block::Error::unsupported("making the initramfs", message))
+                let mut options = full_os::Options::new(self.runtime.clone());
+                options.time = self.plan.time;
+                options.threads = self.arguments.threads.unwrap_or(0);
+                let checked = full_os::Checked::new(&system.tree, &system.facts, &options)?;
+                tell_all(self.progress, checked.warnings());
+                Ok(Box::new(FullOs(checked)))
             }
         }
     }

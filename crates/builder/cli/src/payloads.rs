@@ -1,9 +1,12 @@
 //! The large payloads, as what the media are written from.
 
-use block::{Content, ReadAt as _, Result, WriteAt};
+use std::io::BufWriter;
+
+use block::{Content, Error, ReadAt as _, Result, WriteAt};
 use config::InitramfsPlan;
 use formats::squashfs;
-use media::late::{Late, Progress};
+use media::late::{Late, Progress, Sequential};
+use payload::full_os;
 
 /// A root file system image that is compressed straight into its place.
 #[derive(Debug)]
@@ -26,6 +29,36 @@ impl Late for RootImage<'_> {
             });
         };
         squashfs::write(&self.0, target, &step).map(|written| written.len)
+    }
+}
+
+/// An initramfs that is the whole system.
+#[derive(Debug)]
+pub(crate) struct FullOs(pub(crate) full_os::Checked);
+
+impl Late for FullOs {
+    fn path(&self) -> &str {
+        contract::media::FULL_OS_INITRAMFS
+    }
+
+    fn max_len(&self) -> u64 {
+        self.0.max_len()
+    }
+
+    fn write(&self, target: &dyn WriteAt, progress: &(dyn Fn(Progress) + Sync)) -> Result<u64> {
+        let step = |state: full_os::Progress| {
+            progress(Progress {
+                done: state.done,
+                total: state.total,
+            });
+        };
+        let mut out = BufWriter::with_capacity(1 << 20, Sequential::new(target));
+        full_os::write(&self.0, &mut out, &step)?;
+        let flushed = out
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error);
+        let out = flushed.map_err(|error| Error::io("writing the initramfs", error))?;
+        Ok(out.written())
     }
 }
 
