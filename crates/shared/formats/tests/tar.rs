@@ -398,6 +398,96 @@ fn ref_gnu_tar_unpacks_our_archive_to_the_same_folder() {
     );
 }
 
+/// Gives a file and a folder ACLs, of which users and groups have names only in the tables of the folder.
+fn acls(folder: &Path) {
+    fs::create_dir_all(folder.join("etc")).unwrap();
+    for table in ["passwd", "group"] {
+        fs::copy(format!("/etc/{table}"), folder.join("etc").join(table)).unwrap();
+    }
+    fs::create_dir(folder.join("shared")).unwrap();
+    let entries = "u:daemon:rwx,u:70000:r,g:adm:rx";
+    run(folder, "setfacl", &["-m", entries, "etc/passwd", "shared"]);
+    run(folder, "setfacl", &["-d", "-m", entries, "shared"]);
+    fs::create_dir(folder.join("plain-default")).unwrap();
+    run(
+        folder,
+        "setfacl",
+        &["-d", "-m", "u::rwx,g::rx,o::-", "plain-default"],
+    );
+}
+
+#[test]
+fn ref_acls_are_handed_to_gnu_tar_and_back_unchanged() {
+    if !need("tar") || !need("setfacl") || !need_root() {
+        return;
+    }
+    let work = tempfile::tempdir().unwrap();
+    let work = work.path();
+    let source = work.join("source");
+    fs::create_dir(&source).unwrap();
+    acls(&source);
+    for args in [
+        &["--format=pax", "--acls"][..],
+        &["--format=pax", "--acls", "--numeric-owner"],
+        &["--format=pax", "--acls", "--xattrs", "--xattrs-include=*"],
+    ] {
+        check_reading(work, &source, args, ALL);
+    }
+    let ours = work.join("ours");
+    let mut out = fs::File::create(&ours).unwrap();
+    write(
+        &read(&work.join("theirs")),
+        &WriteOptions::default(),
+        &mut out,
+    )
+    .unwrap();
+    let target = work.join("target");
+    fs::create_dir(&target).unwrap();
+    let unpack = ["--xattrs", "--xattrs-include=*", "--same-owner", "-xpf"];
+    run(
+        &target,
+        "tar",
+        &[&unpack[..], &[ours.to_str().unwrap()]].concat(),
+    );
+    assert_eq!(
+        lines(by_kernel(&target), ALL),
+        lines(by_kernel(&source), ALL)
+    );
+}
+
+#[test]
+fn ref_archives_of_python_in_every_format_read_as_the_folder() {
+    if !need("python3") || !need_root() {
+        return;
+    }
+    let work = tempfile::tempdir().unwrap();
+    let source = hard_sample(work.path());
+    // Python's ustar holds neither what is beyond it nor parts of seconds.
+    let archive = work.path().join("theirs");
+    for format in ["GNU_FORMAT", "PAX_FORMAT"] {
+        let script = format!(
+            "import sys, tarfile\n\
+             t = tarfile.open(sys.argv[1], 'w', format=tarfile.{format})\n\
+             t.add(sys.argv[2], '.')\n\
+             t.close()\n"
+        );
+        let args = [
+            "-c",
+            &script,
+            archive.to_str().unwrap(),
+            source.to_str().unwrap(),
+        ];
+        run(work.path(), "python3", &args);
+        // Its times are numbers in binary, which lose the last digits.
+        let keeps = Keeps {
+            nanoseconds: false,
+            xattrs: false,
+        };
+        let (ours, theirs) = (by_us(&read(&archive)), by_kernel(&source));
+        assert_eq!(lines(ours, keeps), lines(theirs, keeps), "{format}");
+    }
+}
+
 #[test]
 fn ref_python_lists_our_archive_as_the_folder() {
     if !need("tar") || !need("python3") || !need_root() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use block::{Content, Error, Piece, ReadAt, Result, read_vec};
 use tree::{Device, Metadata, Node, Timestamp, mode};
 
+use super::acl;
 use super::format::{BLOCK, BLOCK_LEN, Dialect, Header, kind, padding, until_nul};
 use super::pax::{Extended, Values};
 use super::sparse::Map;
@@ -27,6 +28,8 @@ pub(super) struct Member {
     pub(super) path: Vec<u8>,
     pub(super) metadata: Metadata,
     pub(super) what: What,
+    /// ACLs as text.
+    pub(super) acls: Vec<(acl::Kind, Vec<u8>)>,
     /// Where its header is.
     pub(super) offset: u64,
 }
@@ -195,6 +198,7 @@ impl Members {
             metadata: metadata(header, extended).map_err(|error| error.at(header.offset))?,
             path,
             what,
+            acls: acls(extended),
             offset: header.offset,
         })
     }
@@ -292,6 +296,14 @@ fn metadata(header: &Header, extended: &Extended) -> Result<Metadata> {
         xattrs: extended.xattrs()?,
         ..Metadata::with_permissions(u16::try_from(permissions).unwrap_or(0))
     })
+}
+
+fn acls(extended: &Extended) -> Vec<(acl::Kind, Vec<u8>)> {
+    let text = |kind: &acl::Kind| extended.get(kind.key).map(<[u8]>::to_vec);
+    let texts = acl::KINDS
+        .iter()
+        .filter_map(|kind| Some((*kind, text(kind)?)));
+    texts.collect()
 }
 
 /// The number of a user or group: by the extended header's `key`, else in the header at `at`.

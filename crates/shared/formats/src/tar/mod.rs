@@ -2,6 +2,7 @@
 //!
 //! * `format`: the header block and its numbers;
 //! * `pax`: extended headers, a row of keys and values;
+//! * `acl`: POSIX ACLs, which archives hold as text;
 //! * `sparse`: the four ways to write down the holes of a file;
 //! * `member`: one file of an archive, out of all the headers that speak of it;
 //! * `compression`: what an archive is compressed with, and unpacking it;
@@ -11,6 +12,7 @@
 //!
 //! Owners are taken by number; the names of users and groups that an archive holds are those of the machine that made it.
 
+mod acl;
 mod compression;
 mod format;
 mod member;

@@ -8,12 +8,13 @@
 //! A later member takes the place of an earlier one, but not of a folder with something in it. A folder adds to a folder that is
 //! there, and leaves a symbolic link to one in its place: `lib/` in a second archive does not take `/lib` away from a merged `/usr`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use block::{Content, Error, Kind, Result};
 use tree::{Inode, InodeId, Metadata, Name, Node, Tree, Xattrs};
 
+use super::acl;
 use super::member::{Member, What};
 
 /// How many folders a path may go through. Real ones have under 30.
@@ -36,6 +37,8 @@ pub(super) struct Unpacker {
     last: Option<(Vec<Name>, InodeId)>,
     /// Most files have one of few sets of xattrs.
     xattrs: BTreeSet<Xattrs>,
+    /// ACLs that name somebody by a name alone, who may be in a table that comes later.
+    acls: BTreeMap<(InodeId, &'static [u8]), Acl>,
     members: u64,
     kept: u64,
 }
@@ -46,13 +49,26 @@ impl Unpacker {
             tree: Tree::new(Metadata::with_permissions(0o755)),
             last: None,
             xattrs: BTreeSet::new(),
+            acls: BTreeMap::new(),
             members: 0,
             kept: 0,
         }
     }
 
-    pub(super) fn finish(self) -> Tree<Content> {
-        self.tree
+    /// The tree, with the ACLs whose names its own tables of users and groups have to say.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` for a name that is in none of them, with the path of the member.
+    pub(super) fn finish(mut self) -> Result<Tree<Content>> {
+        let tables = acl::tables(&self.tree);
+        let names = acl::Names::new(&tables);
+        for ((id, _), acl) in std::mem::take(&mut self.acls) {
+            let value = acl::to_xattr(acl.kind, &acl.text, &names);
+            let value = value.map_err(|fault| named(&acl.path, acl_fault(fault), acl.offset))?;
+            self.set_acl(id, acl.kind, value);
+        }
+        Ok(self.tree)
     }
 
     /// Puts `member` where it belongs.
@@ -64,10 +80,7 @@ impl Unpacker {
         let (path, offset) = (std::mem::take(&mut member.path), member.offset);
         self.count(&path, &member)
             .and_then(|()| self.place(&path, member))
-            .map_err(|fault| {
-                let message = format!("{}: {}", path.escape_ascii(), fault.message);
-                Error::new(fault.kind, WHAT, message).at(offset)
-            })
+            .map_err(|fault| named(&path, fault, offset))
     }
 
     fn count(&mut self, path: &[u8], member: &Member) -> Placed<()> {
@@ -81,6 +94,8 @@ impl Unpacker {
             What::Node(Node::File(content)) => content.pieces().count().saturating_mul(64),
             What::Node(_) => 0,
         };
+        let acls = member.acls.iter().map(|(_, text)| text.len());
+        let extra = acls.fold(extra, usize::saturating_add);
         let xattrs = member.metadata.xattrs.iter();
         let xattrs = xattrs.map(|(name, value)| name.len().saturating_add(value.len()));
         let all = xattrs.fold(path.len().saturating_add(extra), usize::saturating_add);
@@ -102,28 +117,82 @@ impl Unpacker {
         let mut metadata = member.metadata;
         metadata.xattrs = self.shared(metadata.xattrs);
         let Some(name) = names.pop() else {
-            return match member.what {
-                What::Node(Node::Directory(_)) => {
-                    *self.tree.metadata_mut(self.tree.root()) = metadata;
-                    Ok(())
-                }
-                _ => Err(Fault::corrupt("the root is a folder".to_owned())),
-            };
+            if !matches!(member.what, What::Node(Node::Directory(_))) {
+                return Err(Fault::corrupt("the root is a folder".to_owned()));
+            }
+            let root = self.tree.root();
+            *self.tree.metadata_mut(root) = metadata;
+            return self.put_acls(root, path, member.acls, member.offset);
         };
         let parent = self.parent(&names)?;
-        match member.what {
+        let id = match member.what {
             What::Node(Node::Directory(_)) => {
                 names.push(name);
-                self.put_folder(parent, &names, metadata)
+                self.put_folder(parent, &names, metadata)?
             }
             What::Node(node) => {
                 self.make_room(parent, &name)?;
                 let inode = Inode::new(metadata, node);
-                self.tree.add(parent, name, inode)?;
-                Ok(())
+                Some(self.tree.add(parent, name, inode)?)
             }
-            What::HardLink(target) => self.put_link(parent, name, &target),
+            What::HardLink(target) => {
+                self.put_link(parent, name, &target)?;
+                None
+            }
+        };
+        match id {
+            Some(id) => self.put_acls(id, path, member.acls, member.offset),
+            None => Ok(()),
         }
+    }
+
+    /// Gives `id` its ACLs, or keeps them until all of the archive is there.
+    fn put_acls(
+        &mut self,
+        id: InodeId,
+        path: &[u8],
+        acls: Vec<(acl::Kind, Vec<u8>)>,
+        offset: u64,
+    ) -> Placed<()> {
+        self.forget_acls(id);
+        for (kind, text) in acls {
+            // What is there as an xattr is exact.
+            if self.tree.inode(id).metadata.xattrs.contains_key(kind.xattr) {
+                continue;
+            }
+            match acl::to_xattr(kind, &text, &acl::Names::default()) {
+                Ok(value) => self.set_acl(id, kind, value),
+                Err(acl::Fault::Name { .. }) => {
+                    let path = path.to_vec();
+                    let acl = Acl {
+                        kind,
+                        text,
+                        path,
+                        offset,
+                    };
+                    self.acls.insert((id, kind.xattr), acl);
+                }
+                Err(fault) => return Err(acl_fault(fault)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops what an earlier member said of `id`, in whose place another one is.
+    fn forget_acls(&mut self, id: InodeId) {
+        for kind in acl::KINDS {
+            self.acls.remove(&(id, kind.xattr));
+        }
+    }
+
+    fn set_acl(&mut self, id: InodeId, kind: acl::Kind, value: Option<Vec<u8>>) {
+        let Some(value) = value else {
+            return;
+        };
+        let mut xattrs = Arc::clone(&self.tree.inode(id).metadata.xattrs);
+        Arc::make_mut(&mut xattrs).insert(kind.xattr.into(), value.into());
+        let xattrs = self.shared(xattrs);
+        self.tree.metadata_mut(id).xattrs = xattrs;
     }
 
     /// The one copy of a set of xattrs.
@@ -135,25 +204,29 @@ impl Unpacker {
         xattrs
     }
 
-    /// The folder with these names, in its parent that was found.
-    fn put_folder(&mut self, parent: InodeId, names: &[Name], metadata: Metadata) -> Placed<()> {
+    /// The folder with these names, in its parent that was found; `None` where a link to a folder stays in its place.
+    fn put_folder(
+        &mut self,
+        parent: InodeId,
+        names: &[Name],
+        metadata: Metadata,
+    ) -> Placed<Option<InodeId>> {
         let Some(name) = names.last() else {
-            return Ok(());
+            return Ok(None);
         };
         if let Some(id) = self.child(parent, name) {
             if self.tree.directory(id).is_some() {
                 *self.tree.metadata_mut(id) = metadata;
-                return Ok(());
+                return Ok(Some(id));
             }
             let is_link = matches!(self.tree.inode(id).node, Node::Symlink(_));
             if is_link && self.folder(names, Missing::Refuse).is_ok() {
-                return Ok(());
+                return Ok(None);
             }
         }
         self.make_room(parent, name)?;
         let inode = Inode::new(metadata, Node::empty_directory());
-        self.tree.add(parent, name.clone(), inode)?;
-        Ok(())
+        Ok(Some(self.tree.add(parent, name.clone(), inode)?))
     }
 
     /// The folder with these names, which a member goes into; made where it is missing.
@@ -205,6 +278,9 @@ impl Unpacker {
         {
             let message = "there is a folder with something in it in its place".to_owned();
             return Err(Fault::corrupt(message));
+        }
+        if self.tree.inode(id).names() == 1 {
+            self.forget_acls(id);
         }
         // The way to the last folder may have led through it.
         self.last = None;
@@ -275,6 +351,16 @@ impl Unpacker {
     }
 }
 
+/// An ACL that is not yet one of numbers.
+#[derive(Debug)]
+struct Acl {
+    kind: acl::Kind,
+    text: Vec<u8>,
+    /// Of the member, for messages.
+    path: Vec<u8>,
+    offset: u64,
+}
+
 /// What is done about a folder that is not there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Missing {
@@ -300,6 +386,24 @@ impl Fault {
         let kind = Kind::Limit;
         Self { kind, message }
     }
+}
+
+fn acl_fault(fault: acl::Fault) -> Fault {
+    match fault {
+        acl::Fault::Entry(entry) => Fault::corrupt(format!("the ACL entry \"{entry}\" is none")),
+        acl::Fault::Name { table, name } => Fault {
+            kind: Kind::Unsupported,
+            message: format!(
+                "an ACL names \"{name}\", who is not in the archive's {table}; make it with --numeric-owner"
+            ),
+        },
+    }
+}
+
+/// The error of a member.
+fn named(path: &[u8], fault: Fault, offset: u64) -> Error {
+    let message = format!("{}: {}", path.escape_ascii(), fault.message);
+    Error::new(fault.kind, WHAT, message).at(offset)
 }
 
 impl From<tree::Error> for Fault {

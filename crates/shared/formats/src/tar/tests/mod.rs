@@ -1,6 +1,8 @@
 //! Tests of the archives, and what they have in common: members made by hand.
 
 mod compressed;
+mod damage;
+mod dialects;
 mod placing;
 mod round_trip;
 
@@ -10,6 +12,7 @@ use block::Content;
 use tree::{Node, Tree};
 
 use super::format::{kind, seal};
+use super::pax::record;
 use super::read_tree;
 
 fn read(bytes: &[u8]) -> block::Result<Tree<Content>> {
@@ -90,4 +93,11 @@ fn script(text: &str) -> Vec<u8> {
         }
     };
     text.split_whitespace().flat_map(member).collect()
+}
+
+/// An extended header of these records.
+fn pax(records: &[(&str, &str)]) -> Vec<u8> {
+    let record = |(key, value): &(&str, &str)| record(key.as_bytes(), value.as_bytes());
+    let bytes: Vec<u8> = records.iter().flat_map(record).collect();
+    member("pax", kind::PAX, &bytes, &|_| {})
 }

@@ -66,7 +66,7 @@ pub(super) fn kinds() -> Tree<Content> {
 }
 
 /// A tree of what a plain header does not hold.
-fn extremes() -> Tree<Content> {
+pub(super) fn extremes() -> Tree<Content> {
     let mut sample = Sample(Tree::new(Metadata::with_permissions(0o755)));
     let mut put = |name: &str, change: &dyn Fn(&mut Metadata)| {
         let mut changed = metadata();
