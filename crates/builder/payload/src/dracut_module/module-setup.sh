@@ -1,0 +1,31 @@
+#!/bin/bash
+# dracut module "liveos": the root of a live system, put together by liveos-init. Made by liveos; works with dracut 055 and later.
+
+# Only where it is asked for, as an initramfs with it is for live media.
+check() {
+    return 255
+}
+
+# Nothing: liveos-init waits for devices, knows file systems, and mounts, by itself.
+depends() {
+    return 0
+}
+
+# What live media can be, and what they can be on, whatever machine this is.
+installkernel() {
+    hostonly='' instmods \
+        loop overlay squashfs erofs isofs iso9660 udf vfat exfat ext4 nls_cp437 nls_ascii nls_iso8859_1 nls_utf8 \
+        sr_mod sd_mod cdrom usb_storage uas xhci_pci ehci_pci ohci_pci uhci_hcd \
+        ahci ata_piix nvme mmc_block sdhci_pci sdhci_acpi \
+        virtio_pci virtio_blk virtio_scsi hv_storvsc vmw_pvscsi mptspi mptsas xen_blkfront
+}
+
+install() {
+    inst_simple "$moddir/liveos-init" /usr/lib/liveos/liveos-init
+    chmod 0755 "$initdir/usr/lib/liveos/liveos-init"
+    # Before the modules dmsquash-live (30) and livenet (29), which know the same root=.
+    inst_hook cmdline 20 "$moddir/liveos-claim.sh"
+    inst_hook pre-mount 20 "$moddir/liveos-mount.sh"
+    # Their units for /sysroot would wait for devices that never come.
+    rm -f "$initdir"/usr/lib/systemd/system-generators/{,dracut-}{dmsquash,livenet}-generator
+}
