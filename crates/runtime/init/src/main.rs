@@ -1,7 +1,7 @@
 //! `liveos-init`: the program in the initramfs.
 //!
-//! As process 1 it finds the live medium, puts a writable layer on the root file system image and starts the system in it; from
-//! [`contract::media::SHUTDOWN`] it releases the medium at the end.
+//! As process 1 it starts a system that is the initramfs itself, or finds the live medium, puts a writable layer on the root file system image and starts the system in it; from
+//! [`contract::media::SHUTDOWN`] it releases the medium at the end; in an initramfs that dracut made it does the same for a hook.
 //!
 //! * [`role`]: what the program is, by how it was started.
 //! * [`stage`]: the boot, one file a stage.
@@ -39,8 +39,15 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     let name = arguments.next().unwrap_or_default();
     if std::process::id() != 1 {
-        sys::usage();
-        return ExitCode::FAILURE;
+        let arguments: Vec<String> = arguments.collect();
+        let Some(hook) = role::hook::Hook::parse(&arguments) else {
+            sys::usage();
+            return ExitCode::FAILURE;
+        };
+        return match role::hook::run(&mut sys::Machine::default(), &hook) {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        };
     }
     // Process 1 must not end: where we are at fault that is told, and the machine rests.
     std::panic::set_hook(Box::new(|fault| {

@@ -60,20 +60,7 @@ pub(crate) fn boot(
     let modules = Modules::new(index, &cmdline, &request.drivers.blacklist);
     system.log(Level::Detail, "read the module index");
     let mut boot = Boot { system, modules };
-    for notice in &request.notices {
-        boot.warn(notice);
-    }
-    report.notices.clone_from(&request.notices);
-
-    pause_before(&mut boot, policy, Stage::Find);
-    let medium = find_medium(&mut boot, &mut request)?;
-    report.medium = Some(medium.clone());
-    verify::run(&mut boot, &request, &medium)?;
-    pause_before(&mut boot, policy, Stage::Base);
-    base::run(&mut boot, &request, &medium)?;
-    pause_before(&mut boot, policy, Stage::Overlay);
-    overlay::run(&mut boot, &request)?;
-    leave_shutdown_program(&mut boot);
+    let medium = assemble(&mut boot, &mut request, report, policy, media::NEW_ROOT)?;
     pause_before(&mut boot, policy, Stage::Switch);
     let programs = switch::find_init(&mut boot, media::NEW_ROOT, request.init.as_deref())?;
     let now = boot.system.clock();
@@ -86,6 +73,30 @@ pub(crate) fn boot(
     report.save(boot.system, None);
     switch::run(&mut boot, media::NEW_ROOT)?;
     Err(switch::start_init(&mut boot, &programs))
+}
+
+/// The live system at the folder `root`, from a medium that is found, verified and opened.
+pub(super) fn assemble(
+    boot: &mut Boot<'_>,
+    request: &mut Request,
+    report: &mut Report,
+    policy: &Policy,
+    root: &str,
+) -> Result<Medium, Failure> {
+    for notice in &request.notices {
+        boot.warn(notice);
+    }
+    report.notices.clone_from(&request.notices);
+    pause_before(boot, policy, Stage::Find);
+    let medium = find_medium(boot, request)?;
+    report.medium = Some(medium.clone());
+    verify::run(boot, request, &medium)?;
+    pause_before(boot, policy, Stage::Base);
+    base::run(boot, request, &medium)?;
+    pause_before(boot, policy, Stage::Overlay);
+    overlay::run(boot, request, root)?;
+    leave_shutdown_program(boot);
+    Ok(medium)
 }
 
 /// The medium, from where the command line says.

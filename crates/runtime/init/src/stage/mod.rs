@@ -31,7 +31,7 @@ pub(crate) mod verify;
 #[cfg(test)]
 mod full_os_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// What every stage works with.
 pub(crate) struct Boot<'a> {

@@ -1,4 +1,4 @@
-//! A writable layer in memory on top of the read-only root: the new root at [`media::NEW_ROOT`].
+//! A writable layer in memory on top of the read-only root: the new root.
 
 use std::io;
 
@@ -9,8 +9,8 @@ use contract::request::Request;
 use super::{Boot, OrStop as _};
 use crate::system::{Mount, MountFlags};
 
-/// Mounts the overlay.
-pub(crate) fn run(boot: &mut Boot<'_>, request: &Request) -> Result<(), Failure> {
+/// Mounts the overlay at the folder `root`.
+pub(crate) fn run(boot: &mut Boot<'_>, request: &Request, root: &str) -> Result<(), Failure> {
     prepare(boot, &request.overlay_size).or_stop(
         OVERLAY_SPACE,
         &format!("a tmpfs of the size {}", request.overlay_size),
@@ -27,11 +27,11 @@ pub(crate) fn run(boot: &mut Boot<'_>, request: &Request) -> Result<(), Failure>
         media::WORK
     );
     boot.system
-        .make_dir(media::NEW_ROOT)
+        .make_dir(root)
         .and_then(|()| {
             boot.system.mount(&Mount {
                 source: media::OVERLAY_SOURCE,
-                target: media::NEW_ROOT,
+                target: root,
                 kind: "overlay",
                 flags: MountFlags::empty(),
                 data: &data,

@@ -207,6 +207,6 @@ pub(crate) fn rest() -> ! {
 
 /// Somebody started this program by hand.
 pub(crate) fn usage() {
-    let text = "liveos-init is the first program of an initramfs (process 1), and does nothing elsewhere\n";
+    let text = "liveos-init is the first program of an initramfs (process 1); elsewhere it only does `hook mount <folder>`, for dracut\n";
     let _ = rustix::io::write(rustix::stdio::stderr(), text.as_bytes());
 }
