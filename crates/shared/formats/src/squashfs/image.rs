@@ -12,13 +12,22 @@ use super::format::{BLOCK_RAW, SUPERBLOCK_LEN, Superblock};
 
 /// How many bytes of decompressed blocks are kept, over all files of an image.
 const CACHE: usize = 8 << 20;
+/// The least number of blocks that are kept, whatever their size: each thread of a writer reads in a place of its own. With the largest
+/// blocks that are 64 MiB.
+const LEAST_BLOCKS: usize = 64;
+/// The largest number of blocks that are kept: they are searched one after the other.
+const MOST_BLOCKS: usize = 256;
+
+/// A block in the cache; empty until it is decompressed.
+type Slot = Arc<Mutex<Option<Arc<[u8]>>>>;
 
 /// An image with what reading it needs, for all threads.
 pub(crate) struct Image {
     pub(crate) source: Arc<dyn ReadAt>,
     pub(crate) superblock: Superblock,
     idle: Mutex<Vec<Decoder>>,
-    cache: Mutex<VecDeque<(u64, Arc<[u8]>)>>,
+    /// Decompressed blocks by their place, the last used first.
+    cache: Mutex<VecDeque<(u64, Slot)>>,
 }
 
 /// The place and size of a data or fragment block in the image.
@@ -104,29 +113,34 @@ impl Image {
     }
 
     /// The whole block, which is `len` bytes long or, for a fragment block, at most that.
+    ///
+    /// Of threads that ask for the same block at the same time, as those that write a file system out of an image in this image do, one
+    /// decompresses it and the others wait.
     pub(crate) fn cached_block(&self, block: Stored, len: Length) -> Result<Arc<[u8]>> {
-        let found = {
-            let mut cache = lock(&self.cache);
-            let index = cache.iter().position(|(at, _)| *at == block.at);
-            let entry = index.and_then(|index| cache.remove(index));
-            if let Some(entry) = &entry {
-                cache.push_front(entry.clone());
-            }
-            entry.map(|(_, bytes)| bytes)
+        let slot = self.slot(block.at);
+        let mut place = lock(&slot);
+        let bytes = match &*place {
+            Some(bytes) => Arc::clone(bytes),
+            None => Arc::clone(place.insert(self.load(block)?)),
         };
-        let bytes = match found {
-            Some(bytes) => bytes,
-            None => {
-                let bytes = self.load(block)?;
-                self.keep(block.at, &bytes);
-                bytes
-            }
-        };
+        drop(place);
         let found = <[u8]>::len(&bytes);
         match len {
             Length::Exactly(len) if len != found => Err(wrong_len(block, found, len)),
             _ => Ok(bytes),
         }
+    }
+
+    /// The place in the cache of the block at `at`, empty where it is new there.
+    fn slot(&self, at: u64) -> Slot {
+        let mut cache = lock(&self.cache);
+        let index = cache.iter().position(|(known, _)| *known == at);
+        let entry = index.and_then(|index| cache.remove(index));
+        let (_, slot) = entry.unwrap_or_else(|| (at, Slot::default()));
+        cache.push_front((at, Arc::clone(&slot)));
+        let most = CACHE.checked_div(self.block_size()).unwrap_or(1);
+        cache.truncate(most.clamp(LEAST_BLOCKS, MOST_BLOCKS));
+        slot
     }
 
     fn load(&self, block: Stored) -> Result<Arc<[u8]>> {
@@ -140,13 +154,6 @@ impl Image {
             bytes.truncate(len);
         }
         Ok(bytes.into())
-    }
-
-    fn keep(&self, at: u64, bytes: &Arc<[u8]>) {
-        let most = CACHE.checked_div(self.block_size()).unwrap_or(1);
-        let mut cache = lock(&self.cache);
-        cache.push_front((at, Arc::clone(bytes)));
-        cache.truncate(most);
     }
 }
 

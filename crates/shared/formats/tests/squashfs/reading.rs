@@ -107,3 +107,60 @@ fn hard_links_stay_one_inode() {
     assert_eq!(tree.inode(id).names(), 3);
     assert!(matches!(tree.inode(id).node, Node::File(_)));
 }
+
+/// A source that counts how many bytes are read.
+#[derive(Debug)]
+struct Counted {
+    bytes: Vec<u8>,
+    read: std::sync::atomic::AtomicU64,
+}
+
+impl block::ReadAt for Counted {
+    fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> block::Result<()> {
+        self.read
+            .fetch_add(buf.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        self.bytes.read_exact_at(buf, offset)
+    }
+}
+
+#[test]
+fn threads_that_read_in_one_block_decompress_it_once() {
+    let options = formats::squashfs::Options {
+        block_size: 1 << 20,
+        ..ways()[0]
+    };
+    let whole: Vec<u8> = noise(6 << 20, 3).iter().map(|byte| byte & 0x3f).collect();
+    let mut tree = tree::Tree::new(tree::Metadata::with_permissions(0o755));
+    let node = Node::File(block::Content::from_bytes(whole.as_slice()));
+    let inode = tree::Inode::new(tree::Metadata::default(), node);
+    tree.put(&path("/file"), inode).unwrap();
+    let source = Arc::new(Counted {
+        bytes: image_of(&tree, &options),
+        read: std::sync::atomic::AtomicU64::new(0),
+    });
+    let tree = read_tree(source.clone()).unwrap();
+    let content = tree.file("/file").unwrap();
+    let piece = 64 << 10;
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let whole = &whole;
+            scope.spawn(move || {
+                for (index, expected) in whole.chunks(piece).enumerate() {
+                    if index % 8 == thread {
+                        let mut found = vec![0; piece];
+                        content
+                            .read_exact_at(&mut found, (index * piece) as u64)
+                            .unwrap();
+                        assert!(found == expected, "{index}");
+                    }
+                }
+            });
+        }
+    });
+    let read = source.read.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(read < source.bytes.len() as u64 + (64 << 10), "{read}");
+}
