@@ -134,3 +134,6 @@ fn trouble(error: Error) -> Trouble {
         error => Trouble::Unreachable(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

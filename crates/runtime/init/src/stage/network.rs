@@ -39,8 +39,24 @@ struct Search<'a, 'b> {
     first_link: Option<Duration>,
 }
 
-/// Brings the network up; answers with how the machine is on it.
+/// Brings the network up, and leaves word of it for who comes later.
 pub(crate) fn run(boot: &mut Boot<'_>, request: &Request) -> Result<Connection, Failure> {
+    let connection = connect(boot, request)?;
+    hand_over(boot, &connection);
+    let (card, address) = (&connection.card, connection.address);
+    let by = match connection.server {
+        Some(server) => format!(" from {server}"),
+        None => String::new(),
+    };
+    boot.step(&format!(
+        "network: {card} has {address}/{}{by}",
+        connection.prefix_len
+    ));
+    Ok(connection)
+}
+
+/// Brings the network up; answers with how the machine is on it.
+pub(super) fn connect(boot: &mut Boot<'_>, request: &Request) -> Result<Connection, Failure> {
     let doing = "listening for network cards";
     boot.system.listen().or_stop(NO_NETWORK_CARD, doing)?;
     boot.system.watch_links().or_stop(NO_NETWORK_CARD, doing)?;
@@ -59,18 +75,7 @@ pub(crate) fn run(boot: &mut Boot<'_>, request: &Request) -> Result<Connection, 
         first_link: None,
     };
     search.drivers.ask_all(search.boot);
-    let connection = search.until_connected()?;
-    hand_over(boot, &connection);
-    let (card, address) = (&connection.card, connection.address);
-    let by = match connection.server {
-        Some(server) => format!(" from {server}"),
-        None => String::new(),
-    };
-    boot.step(&format!(
-        "network: {card} has {address}/{}{by}",
-        connection.prefix_len
-    ));
-    Ok(connection)
+    search.until_connected()
 }
 
 impl Search<'_, '_> {
