@@ -38,6 +38,15 @@ pub const PACKAGES: [&str; 11] = [
     "uidmap",
 ];
 
+/// Debian's kernel for all machines as its package has it, with every module; downloaded at the first call and kept.
+///
+/// # Errors
+///
+/// Where the package cannot be had.
+pub fn debian_kernel() -> Result<PathBuf> {
+    packages::unpacked("kernel", &["linux-image-amd64"])
+}
+
 /// The folder of all fixtures: `LIVEOS_FIXTURES`, or `fixtures` in Cargo's target folder.
 #[must_use]
 pub fn folder() -> PathBuf {
