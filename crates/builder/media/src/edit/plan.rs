@@ -12,14 +12,45 @@ use super::{ADDITIONS_NAME, MAX_CONFIG};
 /// The most bytes that are added to the initramfs; more do not fit into the memory of small machines and are refused.
 const MAX_ADDITIONS: usize = 256 << 20;
 
+/// A content with its digest, where that is known: what was added before may be long, and is not read again for each change.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) content: Content,
+    digest: Option<String>,
+}
+
+impl Stored {
+    pub(super) fn known(content: Content, digest: &str) -> Self {
+        let digest = Some(digest.to_owned());
+        Self { content, digest }
+    }
+
+    /// The digest by which the content is found again.
+    pub(super) fn digest(&self) -> Result<String> {
+        match &self.digest {
+            Some(digest) => Ok(digest.clone()),
+            None => digest(&self.content),
+        }
+    }
+}
+
+impl From<Content> for Stored {
+    fn from(content: Content) -> Self {
+        Self {
+            content,
+            digest: None,
+        }
+    }
+}
+
 /// All changes of the media.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Edits {
     pub(super) parameters: Parameters,
     /// Files by their absolute path.
-    pub(super) files: BTreeMap<String, Content>,
+    pub(super) files: BTreeMap<String, Stored>,
     /// A cpio archive.
-    pub(super) additions: Option<Content>,
+    pub(super) additions: Option<Stored>,
 }
 
 impl Edits {
@@ -32,7 +63,7 @@ impl Edits {
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     /// Files that change or are new, by their absolute path.
-    pub(super) files: BTreeMap<String, Content>,
+    pub(super) files: BTreeMap<String, Stored>,
     /// The path of the additional initramfs, which is one of `files`.
     pub(super) additions: Option<String>,
     pub(super) entries: Vec<(String, Line)>,
@@ -94,7 +125,7 @@ pub(super) fn outcome(original: &Tree<Content>, edits: &Edits) -> Result<Outcome
             .entries
             .extend(lines.into_iter().map(|line| (path.clone(), line)));
         if new != bytes {
-            outcome.files.insert(path, Content::from_bytes(new));
+            outcome.files.insert(path, Content::from_bytes(new).into());
         }
     }
     Ok(outcome)
@@ -103,7 +134,7 @@ pub(super) fn outcome(original: &Tree<Content>, edits: &Edits) -> Result<Outcome
 /// The files that look like boot configuration, as they are before parameters change: those of the media, and what takes their place.
 fn configs(
     original: &Tree<Content>,
-    added: &BTreeMap<String, Content>,
+    added: &BTreeMap<String, Stored>,
 ) -> Result<Vec<(String, Dialect, Vec<u8>)>> {
     let mut all: BTreeMap<String, &Content> = BTreeMap::new();
     for entry in original.walk() {
@@ -113,7 +144,11 @@ fn configs(
             all.insert(path.to_owned(), content);
         }
     }
-    all.extend(added.iter().map(|(path, content)| (path.clone(), content)));
+    all.extend(
+        added
+            .iter()
+            .map(|(path, stored)| (path.clone(), &stored.content)),
+    );
     let mut configs = Vec::new();
     for (path, content) in all {
         if let Some(dialect) = Dialect::of(&path)
@@ -171,12 +206,12 @@ fn additions_path(
 ///
 /// [`Kind::Limit`](block::Kind::Limit) beyond [`MAX_ADDITIONS`]; what reading and packing answers.
 pub(super) fn merged(
-    earlier: Option<&Content>,
+    earlier: Option<&Stored>,
     more: &Tree<Content>,
     time: Timestamp,
-) -> Result<Content> {
+) -> Result<Stored> {
     let mut all = match earlier {
-        Some(archive) => cpio::read_tree(std::sync::Arc::new(archive.clone()))?,
+        Some(archive) => cpio::read_tree(std::sync::Arc::new(archive.content.clone()))?,
         None => Tree::new(folder(time)),
     };
     let invalid =
@@ -216,7 +251,7 @@ pub(super) fn merged(
     }
     let mut bytes = Vec::new();
     cpio::write(&all, &cpio::WriteOptions::default(), &mut bytes)?;
-    Ok(Content::from_bytes(bytes))
+    Ok(Content::from_bytes(bytes).into())
 }
 
 fn folder(time: Timestamp) -> Metadata {
@@ -227,8 +262,8 @@ fn folder(time: Timestamp) -> Metadata {
 }
 
 /// The names in an archive, for people.
-pub(super) fn names(archive: &Content) -> Result<Vec<String>> {
-    let tree = cpio::read_tree(std::sync::Arc::new(archive.clone()))?;
+pub(super) fn names(archive: &Stored) -> Result<Vec<String>> {
+    let tree = cpio::read_tree(std::sync::Arc::new(archive.content.clone()))?;
     let shown = tree
         .walk()
         .filter(|entry| !matches!(entry.inode.node, Node::Directory(_)))

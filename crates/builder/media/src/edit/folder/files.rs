@@ -30,7 +30,7 @@ impl<'a> Folder<'a> {
     }
 
     /// The path on this machine of what is at `path` in the folder. A link on the way is refused: it may lead out of the folder.
-    fn full(&self, path: &str) -> Result<PathBuf> {
+    pub(super) fn full(&self, path: &str) -> Result<PathBuf> {
         let mut full = self.path.to_path_buf();
         let mut names = path.trim_start_matches('/').split('/').peekable();
         while let Some(name) = names.next() {

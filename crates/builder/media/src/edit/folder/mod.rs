@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tree::{Timestamp, Tree};
 
 use self::files::Folder;
-use super::plan::{self, Edits, Outcome};
+use super::plan::{self, Edits, Outcome, Stored};
 use super::room::path_of;
 use super::{Report, Wish};
 use crate::netboot::manifest::{self, Manifest};
@@ -64,7 +64,10 @@ pub fn edit(path: &Path, wish: &Wish) -> Result<Report> {
     wish.merge(&mut edits.parameters)?;
     for file in &wish.files {
         check_path(&file.path)?;
-        edits.files.insert(file.path.clone(), file.content.clone());
+        folder.full(&file.path)?;
+        edits
+            .files
+            .insert(file.path.clone(), file.content.clone().into());
     }
     if let Some(more) = &wish.initramfs {
         let archive = plan::merged(edits.additions.as_ref(), more, Timestamp::default())?;
@@ -128,8 +131,8 @@ fn original(folder: &Folder<'_>, journal: &Journal) -> Result<Tree<Content>> {
 /// The changes that are in force.
 fn earlier(folder: &Folder<'_>, journal: &Journal) -> Result<Edits> {
     let files = journal.files.iter();
-    let files: Result<BTreeMap<String, Content>> = files
-        .map(|(path, digest)| Ok((path.clone(), kept(folder, digest)?)))
+    let files: Result<BTreeMap<String, Stored>> = files
+        .map(|(path, digest)| Ok((path.clone(), Stored::known(kept(folder, digest)?, digest))))
         .collect();
     let additions = journal.additions.as_ref();
     Ok(Edits {
@@ -139,7 +142,9 @@ fn earlier(folder: &Folder<'_>, journal: &Journal) -> Result<Edits> {
             append: journal.append.clone(),
         },
         files: files?,
-        additions: additions.map(|digest| kept(folder, digest)).transpose()?,
+        additions: additions
+            .map(|digest| Ok::<_, Error>(Stored::known(kept(folder, digest)?, digest)))
+            .transpose()?,
     })
 }
 
@@ -224,7 +229,7 @@ fn write(folder: &Folder<'_>, before: &Journal, edits: &Edits, outcome: &Outcome
     in_order.sort_by_key(|path| (archive == Some(*path)) != comes);
     for path in in_order {
         match (outcome.files.get(path), next.originals.get(path)) {
-            (Some(content), _) => folder.replace(path, content)?,
+            (Some(stored), _) => folder.replace(path, &stored.content)?,
             (None, Some(Some(digest))) => folder.bring_back(path, &in_store(digest))?,
             (None, _) => folder.remove(path)?,
         }
@@ -248,10 +253,10 @@ fn write(folder: &Folder<'_>, before: &Journal, edits: &Edits, outcome: &Outcome
 }
 
 /// Keeps a content that was given.
-fn store(folder: &Folder<'_>, content: &Content) -> Result<String> {
-    let digest = plan::digest(content)?;
+fn store(folder: &Folder<'_>, stored: &Stored) -> Result<String> {
+    let digest = stored.digest()?;
     if folder.open(&in_store(&digest))?.is_none() {
-        folder.replace(&in_store(&digest), content)?;
+        folder.replace(&in_store(&digest), &stored.content)?;
     }
     Ok(digest)
 }

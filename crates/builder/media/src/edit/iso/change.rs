@@ -8,7 +8,7 @@ use formats::iso9660::{Editor, Extent};
 use tree::{Timestamp, Tree};
 
 use super::super::journal::{State, Write};
-use super::super::plan::{Edits, Outcome, digest};
+use super::super::plan::{Edits, Outcome, Stored};
 use super::super::room::{Home, Kind, Room, SECTOR, path_of};
 use super::super::target::Target;
 use super::Media;
@@ -173,8 +173,9 @@ struct Placing<'a> {
 
 impl Placing<'_> {
     /// Keeps a content, where it already lies or at a new place, and answers with its digest.
-    fn keep(&mut self, content: &Content) -> Result<String> {
-        let digest = digest(content)?;
+    fn keep(&mut self, stored: &Stored) -> Result<String> {
+        let digest = stored.digest()?;
+        let content = &stored.content;
         if !self.state.blobs.contains_key(&digest) {
             let place = match self.media.state.blobs.get(&digest) {
                 Some(place) => *place,
@@ -189,8 +190,8 @@ impl Placing<'_> {
     }
 
     /// The same, with the place as the answer.
-    fn place(&mut self, content: &Content) -> Result<Extent> {
-        let digest = self.keep(content)?;
+    fn place(&mut self, stored: &Stored) -> Result<Extent> {
+        let digest = self.keep(stored)?;
         let (offset, len) = self.state.blobs.get(&digest).copied().unwrap_or_default();
         Ok(Extent { offset, len })
     }

@@ -19,7 +19,7 @@ use formats::iso9660::{self, Editor};
 use tree::{Node, Tree};
 
 use super::journal::{self, State, Write};
-use super::plan::{self, Edits, Outcome};
+use super::plan::{self, Edits, Outcome, Stored};
 use super::room::{Home, SECTOR, path_of};
 use super::target::Target;
 use super::{Report, Wish};
@@ -39,7 +39,9 @@ pub fn edit(target: &dyn Target, wish: &Wish) -> Result<Report> {
     wish.merge(&mut edits.parameters)?;
     for file in &wish.files {
         media.check_path(&tree, &file.path)?;
-        edits.files.insert(file.path.clone(), file.content.clone());
+        edits
+            .files
+            .insert(file.path.clone(), file.content.clone().into());
     }
     if let Some(more) = &wish.initramfs {
         edits.additions = Some(plan::merged(edits.additions.as_ref(), more, time)?);
@@ -143,7 +145,7 @@ impl Media {
             return Ok(Edits::default());
         }
         let files = self.state.files.iter();
-        let files: Result<BTreeMap<String, Content>> = files
+        let files: Result<BTreeMap<String, Stored>> = files
             .map(|(path, digest)| Ok((path.clone(), self.blob(digest)?)))
             .collect();
         let additions = self.state.additions.as_ref();
@@ -154,13 +156,14 @@ impl Media {
         })
     }
 
-    fn blob(&self, digest: &str) -> Result<Content> {
+    fn blob(&self, digest: &str) -> Result<Stored> {
         let (offset, len) = self.state.blobs.get(digest).copied().unwrap_or_default();
-        Content::new([Piece::Range {
+        let content = Content::new([Piece::Range {
             source: Arc::clone(&self.source),
             offset,
             len,
-        }])
+        }])?;
+        Ok(Stored::known(content, digest))
     }
 
     /// Holds that a file may be put at `path`: not in the place of what the media are made of.
