@@ -64,6 +64,8 @@ pub struct Disk {
     pub table: Option<block::partition::Table>,
     /// What the partitions hold, or the one file system of the whole disk.
     pub volumes: Vec<Volume>,
+    /// What of the disk image is damaged and was read from a copy, in words.
+    pub damage: Vec<String>,
 }
 
 impl Disk {
@@ -135,14 +137,18 @@ pub fn open_disk(path: &Path, options: &Options) -> Result<Disk> {
             image,
             table: None,
             volumes: vec![volume],
+            damage: opened.damage,
         });
     }
-    partitioned(format, image)
-        .map_err(|error| error.in_file(path))?
-        .ok_or_else(|| {
-            let message = "there is neither a partition table nor a file system that is known";
-            Error::unsupported("reading the disk image", message).in_file(path)
-        })
+    let disk = partitioned(format, image).map_err(|error| error.in_file(path))?;
+    let disk = disk.ok_or_else(|| {
+        let message = "there is neither a partition table nor a file system that is known";
+        Error::unsupported("reading the disk image", message).in_file(path)
+    })?;
+    Ok(Disk {
+        damage: opened.damage,
+        ..disk
+    })
 }
 
 /// The disk `image` by its partition table; `None` where there is none.
@@ -156,6 +162,7 @@ fn partitioned(format: &'static str, image: Arc<dyn ReadAt>) -> Result<Option<Di
         image,
         table: Some(table),
         volumes,
+        damage: Vec::new(),
     }))
 }
 
@@ -211,6 +218,8 @@ fn read_tar(file: Arc<dyn ReadAt>, temporary: &Path) -> Result<Tree<Content>> {
 }
 
 fn read_disk(mut disk: Disk, warnings: &mut Vec<Warning>) -> Result<(Origin, Tree<Content>)> {
+    let damage = std::mem::take(&mut disk.damage);
+    warnings.extend(damage.into_iter().map(Warning::DiskImage));
     if let Some(table) = &disk.table {
         let said = table.warnings.iter();
         warnings.extend(said.map(|warning| Warning::Table(warning.to_string())));
@@ -222,6 +231,7 @@ fn read_disk(mut disk: Disk, warnings: &mut Vec<Warning>) -> Result<(Origin, Tre
 /// Reads a disk with an ISO 9660 file system that is no live medium: a partition table may lie in it all the same, and the ISO be what an
 /// earlier use left behind.
 fn read_disk_under_iso(disk: Disk, warnings: &mut Vec<Warning>) -> Result<(Origin, Tree<Content>)> {
+    warnings.extend(disk.damage.into_iter().map(Warning::DiskImage));
     let other = partitioned(disk.format, disk.image)?;
     let read = match other {
         Some(disk) => read_disk(disk, warnings),

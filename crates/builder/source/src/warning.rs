@@ -6,6 +6,8 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
+    /// The disk image is damaged in a place of which it has a copy.
+    DiskImage(String),
     /// The partition table is not as it should be.
     Table(String),
     /// A file system is not as it should be.
@@ -49,6 +51,7 @@ pub enum Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::DiskImage(text) => write!(f, "the disk image: {text}"),
             Self::Table(text) => write!(f, "the partition table: {text}"),
             Self::FileSystem { what, text } => write!(f, "{what}: {text}"),
             Self::NotOnDisk { spec, mount_point } => write!(
