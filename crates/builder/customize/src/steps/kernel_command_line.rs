@@ -12,8 +12,10 @@ use tree::{Timestamp, Tree};
 use super::place;
 use crate::Warning;
 
-/// Where GRUB's configuration is.
+/// Where GRUB's configuration is, besides the folders of [`EFI_FOLDER`].
 const GRUB_CONFIGS: [&str; 2] = ["/boot/grub2/grub.cfg", "/boot/grub/grub.cfg"];
+/// Older systems have theirs beside GRUB's EFI program.
+const EFI_FOLDER: &str = "/boot/efi/EFI";
 /// What `grub-mkconfig` reads.
 const GRUB_DEFAULTS: &str = "/etc/default/grub";
 /// Entries of the Boot Loader Specification.
@@ -112,8 +114,8 @@ pub fn apply(
         Ok(true)
     };
     let mut is_any = rewrite(tree, GRUB_DEFAULTS, &|bytes| Ok(defaults(bytes, edit)))?;
-    for path in GRUB_CONFIGS {
-        is_any |= rewrite(tree, path, &|bytes| grub_config(bytes, edit))?;
+    for path in grub_configs(tree) {
+        is_any |= rewrite(tree, &path, &|bytes| grub_config(bytes, edit))?;
     }
     for name in entries(tree) {
         let path = format!("{BLS_FOLDER}/{name}");
@@ -136,6 +138,16 @@ pub fn apply(
 
 /// Makes new bytes of a file's.
 type Change<'a> = &'a dyn Fn(&[u8]) -> Result<Vec<u8>>;
+
+/// The places of GRUB's configuration.
+fn grub_configs(tree: &Tree<Content>) -> Vec<String> {
+    let of_efi = tree.list(EFI_FOLDER).map(|(name, _)| {
+        let vendor = String::from_utf8_lossy(name.as_bytes());
+        format!("{EFI_FOLDER}/{vendor}/grub.cfg")
+    });
+    let places = GRUB_CONFIGS.map(str::to_owned).into_iter();
+    places.chain(of_efi).collect()
+}
 
 /// The names of the entries.
 fn entries(tree: &Tree<Content>) -> Vec<String> {
@@ -368,6 +380,7 @@ mod tests {
                     "boot/loader/entries/b-rescue.conf",
                     "title B\noptions root=x\n",
                 ),
+                ("boot/efi/EFI/x/grub.cfg", "linuxefi /v\n"),
                 ("etc/kernel/cmdline", "root=x"),
             ],
             &["quiet", "a=b c", "d=$e"],

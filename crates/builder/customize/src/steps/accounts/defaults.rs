@@ -74,9 +74,11 @@ pub(super) fn load(tree: &Tree<Content>) -> Result<Defaults> {
     Ok(Defaults {
         uids: id("UID_MIN", 1000)..=id("UID_MAX", 60_000),
         gids: id("GID_MIN", 1000)..=id("GID_MAX", 60_000),
-        user_groups: login
-            .get("USERGROUPS_ENAB")
-            .is_some_and(|value| value.eq_ignore_ascii_case("yes")),
+        // Without the file it is BusyBox that adds users, and gives each a group.
+        user_groups: login.is_empty()
+            || login
+                .get("USERGROUPS_ENAB")
+                .is_some_and(|value| value.eq_ignore_ascii_case("yes")),
         group: setting("GROUP", "100"),
         home: setting("HOME", "/home"),
         shell: setting("SHELL", default_shell(tree)),

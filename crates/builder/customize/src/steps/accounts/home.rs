@@ -31,9 +31,15 @@ pub(super) fn create(
     };
     let (home, is_new) = place::folder(tree, path, &metadata)?;
     if is_new
-        && let Ok((_, skeleton)) = tree.resolve(&defaults.skeleton)
+        && let Ok((from, skeleton)) = tree.resolve(&defaults.skeleton)
         && tree.directory(skeleton).is_some()
     {
+        // OK: the folder was just found or made.
+        let to = tree.resolve(path).map(|(to, _)| to).unwrap_or_default();
+        if to.starts_with(&from) {
+            let message = format!("SKEL is {from}, which holds the home {to}");
+            return Err(Error::unsupported("/etc/default/useradd", message));
+        }
         copy(tree, skeleton, home, owner)?;
     }
     Ok(is_new)

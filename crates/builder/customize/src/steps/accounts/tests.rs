@@ -462,3 +462,11 @@ fn rounds(method: password::Method) -> String {
         }
     }
 }
+
+#[test]
+fn a_skeleton_that_holds_the_home_is_refused() {
+    let mut tree = system(&[("etc/default/useradd", "SKEL=/\n")]);
+    let error = add_users(&mut tree, &[user("new")], TIME).unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("SKEL is /, which holds"), "{source}");
+}

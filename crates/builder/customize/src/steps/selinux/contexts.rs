@@ -4,7 +4,7 @@
 //! much of them is literal before their place in the file counts; policies are sorted that way already.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use block::{Content, Error, Result};
 use regex::bytes::{Regex, RegexBuilder};
@@ -13,10 +13,13 @@ use tree::{Tree, mode};
 use crate::steps::place;
 
 /// The most specifications; Fedora's policy has some 7000. More is an error.
-const MAX_SPECS: usize = 100_000;
+const MAX_SPECS: usize = 20_000;
 
-/// How large one compiled expression may get, in bytes; those of policies need some ten KiB. A larger one is an error.
-const MAX_EXPRESSION: usize = 1 << 20;
+/// How large one compiled expression may get, in bytes; those of policies need some KiB. A larger one is an error.
+const MAX_EXPRESSION: usize = 64 << 10;
+
+/// How much of what an expression begins with is looked at; paths are rarely longer.
+const MAX_START: usize = 128;
 
 /// What a specification says of a path that is not to be labelled.
 const NONE: &[u8] = b"<<none>>";
@@ -28,8 +31,10 @@ pub struct FileContexts {
     patterns: Vec<Pattern>,
     /// Those without, by the path that they name; the last one of each kind counts.
     exact: BTreeMap<Vec<u8>, Vec<Spec>>,
-    /// The patterns by the text that they begin with.
-    index: Vec<IndexNode>,
+    /// The patterns by the text that they begin with, [`MAX_START`] bytes of it at most.
+    index: BTreeMap<Vec<u8>, Vec<usize>>,
+    /// How long those texts are.
+    start_lengths: BTreeSet<usize>,
     /// Paths that are looked up as others: `.subs`, then `.subs_dist`, each the last line first.
     local_aliases: Vec<(Vec<u8>, Vec<u8>)>,
     packaged_aliases: Vec<(Vec<u8>, Vec<u8>)>,
@@ -54,27 +59,20 @@ struct Pattern {
     place: (String, usize),
 }
 
-/// A node of a trie of bytes.
-#[derive(Debug, Default)]
-struct IndexNode {
-    below: BTreeMap<u8, usize>,
-    /// Patterns that begin with the bytes so far.
-    patterns: Vec<usize>,
-}
-
 impl FileContexts {
     /// Reads the contexts of the policy `policy` (`SELINUXTYPE`): the policy's own, those of home folders and the administrator's.
     ///
     /// # Errors
     ///
     /// [`block::Kind::NotFound`] where the policy has none as text, [`block::Kind::Corrupt`] with the line for a kind of file that
-    /// there is not, [`block::Kind::Limit`] for over 100 000 specifications.
+    /// there is not, [`block::Kind::Limit`] for over 20 000 specifications.
     pub fn load(tree: &Tree<Content>, policy: &str) -> Result<Self> {
         let base = format!("/etc/selinux/{policy}/contexts/files/file_contexts");
         let mut found = Self {
             patterns: Vec::new(),
             exact: BTreeMap::new(),
-            index: vec![IndexNode::default()],
+            index: BTreeMap::new(),
+            start_lengths: BTreeSet::new(),
             local_aliases: aliases(tree, &format!("{base}.subs"))?,
             packaged_aliases: aliases(tree, &format!("{base}.subs_dist"))?,
         };
@@ -127,7 +125,10 @@ impl FileContexts {
             return Ok(true);
         }
         let at = self.patterns.len();
-        self.enter(&literal_start(expression), at);
+        let mut start = literal_start(expression);
+        start.truncate(MAX_START);
+        self.start_lengths.insert(start.len());
+        self.index.entry(start).or_default().push(at);
         self.patterns.push(Pattern {
             spec,
             expression: expression.to_owned(),
@@ -135,23 +136,6 @@ impl FileContexts {
             place: (path.to_owned(), number),
         });
         Ok(true)
-    }
-
-    fn enter(&mut self, start: &[u8], pattern: usize) {
-        let mut node = 0;
-        for byte in start {
-            let next = self.index.len();
-            let Some(current) = self.index.get_mut(node) else {
-                return;
-            };
-            node = *current.below.entry(*byte).or_insert(next);
-            if node == next {
-                self.index.push(IndexNode::default());
-            }
-        }
-        if let Some(node) = self.index.get_mut(node) {
-            node.patterns.push(pattern);
-        }
     }
 
     /// The label of the file of this path in the image, whose mode has the type bits `kind`. `None` where the policy has none for it, or
@@ -180,14 +164,10 @@ impl FileContexts {
 
     /// The patterns that begin as the path does, the last one first.
     fn candidates(&self, key: &[u8]) -> Vec<usize> {
-        let mut found = Vec::new();
-        let mut node = self.index.first();
-        for byte in key.iter().map(Some).chain([None]) {
-            let Some(current) = node else { break };
-            found.extend_from_slice(&current.patterns);
-            node = byte
-                .and_then(|byte| current.below.get(byte))
-                .and_then(|below| self.index.get(*below));
+        let mut found: Vec<usize> = Vec::new();
+        for len in &self.start_lengths {
+            let Some(start) = key.get(..*len) else { break };
+            found.extend(self.index.get(start).into_iter().flatten());
         }
         found.sort_unstable_by(|one, two| two.cmp(one));
         found

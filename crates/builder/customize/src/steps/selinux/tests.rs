@@ -168,3 +168,98 @@ fn paths_of_this_machine() -> Vec<(String, u16)> {
     }
     found
 }
+
+/// What `setfiles` makes of a folder, with labels that are there already.
+#[test]
+fn ref_setfiles_sets_the_same_labels() {
+    if !has_root_and("setfiles") || !has_root_and("getfattr") {
+        return;
+    }
+    let mut tree = to_be_labelled();
+    let folder = tempfile::tempdir().unwrap();
+    crate::testing::write_folder(&tree, folder.path());
+    for (path, label) in [
+        ("etc/passwd", "staff_u:object_r:user_home_t:s0:c1"),
+        ("srv/data", "staff_u:object_r:public_content_t:s0"),
+        ("run/x", "staff_u:object_r:user_home_t:s0"),
+        ("usr/bin/passwd", "staff_u:object_r:passwd_exec_t:s0"),
+    ] {
+        let value = format!("{label}\0");
+        let (_, id) = tree.resolve(path).unwrap();
+        let xattrs = &mut tree.metadata_mut(id).xattrs;
+        std::sync::Arc::make_mut(xattrs)
+            .insert((*b"security.selinux").into(), value.as_bytes().into());
+        let path = folder.path().join(path);
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::lsetxattr(path, "security.selinux", value.as_bytes(), flags).unwrap();
+    }
+    let root = folder.path().to_str().unwrap();
+    let file = format!("{CONTEXTS}/files/file_contexts");
+    let output = run("setfiles", &["-m", "-r", root, &file, root]);
+    assert!(output.status.success(), "{output:?}");
+    relabel(&mut tree, "default", Scope::All).unwrap();
+    let label_of = |xattrs: &tree::Xattrs| {
+        let label = xattrs.get(b"security.selinux".as_slice());
+        label.map_or_else(|| "-".to_owned(), |label| label.escape_ascii().to_string())
+    };
+    let ours: Vec<String> = tree
+        .walk()
+        .map(|entry| format!("{} {}", entry.path, label_of(&entry.inode.metadata.xattrs)))
+        .collect();
+    let theirs: Vec<String> = tree
+        .walk()
+        .map(|entry| {
+            let path = folder
+                .path()
+                .join(entry.path.to_string().trim_start_matches('/'));
+            let mut buffer = vec![0; 256];
+            let label = match rustix::fs::lgetxattr(path, "security.selinux", &mut buffer[..]) {
+                Ok(len) => buffer[..len].escape_ascii().to_string(),
+                Err(_) => "-".to_owned(),
+            };
+            format!("{} {label}", entry.path)
+        })
+        .collect();
+    assert_same(&ours, &theirs);
+}
+
+/// Debian's policy.
+const CONTEXTS: &str = "/etc/selinux/default/contexts";
+
+/// A system with Debian's policy and files that it knows.
+fn to_be_labelled() -> Tree<Content> {
+    let mut tree = tree_of(&[
+        ("etc/passwd", "x"),
+        ("etc/shadow", "x"),
+        (
+            "etc/systemd/system/own.service",
+            "-> /usr/lib/systemd/system/ssh.service",
+        ),
+        ("usr/bin/passwd", "x"),
+        ("usr/sbin/sshd", "x"),
+        ("usr/lib/systemd/system/ssh.service", "x"),
+        ("lib", "-> usr/lib"),
+        ("home/me/.ssh/authorized_keys", "x"),
+        ("home/me/public_html/index.html", "x"),
+        ("root/.bashrc", "x"),
+        ("var/log/syslog", "x"),
+        ("var/run", "-> /run"),
+        ("run/x", "x"),
+        ("tmp/x", "x"),
+        ("opt/a/bin/b", "x"),
+        ("srv/data", "x"),
+        ("boot/vmlinuz-1", "x"),
+        ("dev/", ""),
+    ]);
+    for name in [
+        "files/file_contexts",
+        "files/file_contexts.homedirs",
+        "files/file_contexts.subs_dist",
+        "customizable_types",
+    ] {
+        let path = format!("{CONTEXTS}/{name}");
+        let bytes = std::fs::read(&path).unwrap();
+        place::write(&mut tree, &path, bytes, &place::metadata(0o644, TIME)).unwrap();
+    }
+    tree
+}

@@ -21,6 +21,9 @@ use crate::Warning;
 /// The key of the settings.
 const KEY: &str = "os.services";
 
+/// How many names are compared with one that is missing; a distribution has some 500.
+const MAX_CANDIDATES: usize = 10_000;
+
 /// Enables services, then disables others: one that is in both lists ends up disabled, as Image Customizer has it.
 ///
 /// # Errors
@@ -128,7 +131,8 @@ fn missing(tree: &Tree<Content>, manager: Manager, service: &str, what: String) 
             unit::all(tree).into_iter().collect(),
         ),
     };
-    let message = match name::nearest(&asked, all.iter().map(String::as_str)) {
+    let candidates = all.iter().take(MAX_CANDIDATES).map(String::as_str);
+    let message = match name::nearest(&asked, candidates) {
         Some(nearest) => format!("the image has no {asked}; the nearest name is {nearest}"),
         None => format!("the image has no {asked}"),
     };

@@ -15,6 +15,9 @@ use crate::steps::place;
 /// The most units that `Also` may bring in; a distribution has some 500 in all. More is an error.
 const MAX_ALSO: usize = 1000;
 
+/// How often links to links are looked for; the kernel follows 40 at most.
+const MAX_PASSES: usize = 64;
+
 /// Enables the unit `asked`, whose name is valid. Answers `false` where there is no such unit.
 pub(super) fn enable(
     tree: &mut Tree<Content>,
@@ -226,7 +229,11 @@ pub(super) fn disable(
             _ => {}
         }
     }
-    while remove_marked(tree, &mut marked) {}
+    for _ in 0..MAX_PASSES {
+        if !remove_marked(tree, &mut marked) {
+            break;
+        }
+    }
     Ok(true)
 }
 
