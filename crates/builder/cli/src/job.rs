@@ -104,6 +104,8 @@ fn load(path: &Path, arguments: &BuildArguments) -> Result<Settings> {
     let overrides = Overrides {
         output_path: arguments.output.is_some(),
         output_format: arguments.format.is_some(),
+        initramfs_type: arguments.initramfs_type.is_some(),
+        generator: arguments.initramfs_generator.is_some(),
     };
     config::file::load(path, overrides).map_err(|faults| {
         let doing = format!("reading the configuration {}", path.display());

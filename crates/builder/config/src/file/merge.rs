@@ -10,7 +10,9 @@ use super::Overrides;
 use super::chain::Chain;
 use super::fault::Faults;
 use super::fields::{Marked, Report};
-use super::section::{FileValues, Format, InitramfsValues, MediaValues, StorageValues, UkiMode};
+use super::section::{
+    FileValues, Format, InitramfsValues, MediaValues, OutputValues, StorageValues, UkiMode,
+};
 use super::source::{Mark, Source};
 use crate::settings::{
     BootstrapUrl, Generator, InitramfsSettings, InitramfsType, MediaSettings, Output, OutputFormat,
@@ -26,7 +28,7 @@ pub(super) fn merge(chain: Chain, overrides: Overrides) -> Result<Settings, Faul
     let Chain { files, mut report } = chain;
     check(&files, &mut report);
     let mut settings = Settings::default();
-    let mut output = None;
+    let mut output = OutputValues::default();
     let mut urls = Urls::default();
     let mut dracut_modules = None;
     for (source, values) in files {
@@ -35,8 +37,8 @@ pub(super) fn merge(chain: Chain, overrides: Overrides) -> Result<Settings, Faul
             settings.places.insert(key, place);
         }
         settings.input = values.input.or(settings.input);
-        settings.output.path = values.output.path.or(settings.output.path);
-        output = values.output.format.or(output);
+        output.path = values.output.path.or(output.path);
+        output.format = values.output.format.or(output.format);
         add_media(&mut settings.iso, values.iso, &mut Urls::default());
         add_media(&mut settings.pxe, values.pxe, &mut urls);
         settings.os.extend(values.os.map(|os| os.os));
@@ -50,13 +52,15 @@ pub(super) fn merge(chain: Chain, overrides: Overrides) -> Result<Settings, Faul
     settings.scripts.retain(|scripts| {
         !scripts.post_customization.is_empty() || !scripts.finalize_customization.is_empty()
     });
-    set_format(&mut settings.output, output, overrides, &mut report);
-    set_url(&mut settings, urls, &mut report);
-    check_initramfs(
-        &settings.initramfs,
-        dracut_modules.as_ref().map(|modules| &modules.mark),
-        &mut report,
-    );
+    set_output(&mut settings.output, output, overrides, &mut report);
+    set_url(&mut settings, urls, overrides, &mut report);
+    let modules = dracut_modules.filter(|_| !overrides.generator);
+    if let Some(modules) = modules
+        && settings.initramfs.generator != Some(Generator::Dracut)
+    {
+        let message = "`initramfs.dracutModules` needs `initramfs.generator: dracut`";
+        report.faults.push(modules.mark.fault(message));
+    }
     report.check()?;
     settings.warnings = report.warnings();
     Ok(settings)
@@ -95,41 +99,42 @@ fn add_initramfs(settings: &mut InitramfsSettings, values: InitramfsValues) {
     settings.additional_files.extend(values.additional_files);
 }
 
-/// The format, unless the command line says it.
-fn set_format(
-    output: &mut Output,
-    format: Option<Marked<Format>>,
+/// The path and the format, as far as the command line does not say them.
+fn set_output(
+    settings: &mut Output,
+    values: OutputValues,
     overrides: Overrides,
     report: &mut Report,
 ) {
-    let Some(format) = format.filter(|_| !overrides.output_format) else {
-        return;
-    };
-    match format.value {
-        Format::Live(live) => output.format = Some(live),
-        Format::Disk(name) => {
-            let message =
-                format!("`output.image.format` is `{name}`, which is no format of live media");
-            let help = "the formats are `iso`, `pxe-dir` and `pxe-tar`";
-            report.faults.push(format.mark.fault(message).help(help));
+    let format = values.format.filter(|_| !overrides.output_format);
+    if let Some(format) = format {
+        match format.value {
+            Format::Live(live) => settings.format = Some(live),
+            Format::Disk(name) => {
+                let message =
+                    format!("`output.image.format` is `{name}`, which is no format of live media");
+                let help = "the formats are `iso`, `pxe-dir` and `pxe-tar`";
+                report.faults.push(format.mark.fault(message).help(help));
+            }
         }
     }
-    if output.format != Some(OutputFormat::PxeDir)
-        && output.path.as_ref().is_some_and(|path| path.is_dir())
-        && !overrides.output_path
-    {
+    let Some(path) = values.path else {
+        return;
+    };
+    let is_file = matches!(
+        settings.format,
+        Some(OutputFormat::Iso | OutputFormat::PxeTar)
+    );
+    if is_file && !overrides.output_path && path.value.is_dir() {
         let message = "`output.image.path` names a folder, and this format is a file";
-        report.faults.push(
-            format
-                .mark
-                .fault(message)
-                .help("name the file in the folder"),
-        );
+        let help = "name the file in the folder";
+        report.faults.push(path.mark.fault(message).help(help));
     }
+    settings.path = Some(path.value);
 }
 
 /// At most one address, and none where nothing is fetched.
-fn set_url(settings: &mut Settings, urls: Urls, report: &mut Report) {
+fn set_url(settings: &mut Settings, urls: Urls, overrides: Overrides, report: &mut Report) {
     let Settings { pxe, places, .. } = settings;
     let Urls { base, file } = urls;
     if let (Some(base), Some(file)) = (&base, &file) {
@@ -145,37 +150,19 @@ fn set_url(settings: &mut Settings, urls: Urls, report: &mut Report) {
         let Some(url) = url else {
             continue;
         };
-        match pxe.initramfs_type {
-            Some(InitramfsType::Bootstrap) => {}
-            Some(InitramfsType::FullOs) => {
-                let place = places.get("pxe.initramfsType").map(ToString::to_string);
-                let message = format!(
-                    "`pxe.{name}` has no meaning with `pxe.initramfsType: full-os` ({})",
-                    place.unwrap_or_default()
-                );
-                let help = "a full-os initramfs fetches nothing: leave the address out, or choose `bootstrap`";
-                report.faults.push(url.mark.fault(message).help(help));
-            }
-            None => {
-                let message = format!(
-                    "`pxe.{name}` is used with `pxe.initramfsType: bootstrap`, which is not given: only media that are built from \
-                     bootstrap media have it without, all others ignore the address"
-                );
-                report.warn(&url.mark, &message);
-            }
+        if pxe.initramfs_type == Some(InitramfsType::FullOs) && !overrides.initramfs_type {
+            let place = places.get("pxe.initramfsType").map(ToString::to_string);
+            let message = format!(
+                "`pxe.{name}` has no meaning with `pxe.initramfsType: full-os` ({})",
+                place.unwrap_or_default()
+            );
+            let help =
+                "a full-os initramfs fetches nothing: leave the address out, or choose `bootstrap`";
+            report.faults.push(url.mark.fault(message).help(help));
         }
     }
     let file = file.map(|url| BootstrapUrl::File(url.value));
     pxe.bootstrap_url = file.or(base.map(|url| BootstrapUrl::Base(url.value)));
-}
-
-fn check_initramfs(settings: &InitramfsSettings, modules: Option<&Mark>, report: &mut Report) {
-    if let Some(mark) = modules
-        && settings.generator != Some(Generator::Dracut)
-    {
-        let message = "`initramfs.dracutModules` needs `initramfs.generator: dracut`";
-        report.faults.push(mark.fault(message));
-    }
 }
 
 /// The rules that hold for all files together.

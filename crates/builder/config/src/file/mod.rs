@@ -37,11 +37,16 @@ use crate::settings::Settings;
 
 /// What the command line says itself, so that files need not be right about it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of its own")]
 pub struct Overrides {
     /// The output's path is given: `output.image.path` does not count.
     pub output_path: bool,
     /// The output's format is given: `output.image.format` does not count.
     pub output_format: bool,
+    /// The kind of initramfs is given: an address of `pxe` may stand beside `initramfsType: full-os`.
+    pub initramfs_type: bool,
+    /// The generator of the initramfs is given: `initramfs.dracutModules` may stand without it.
+    pub generator: bool,
 }
 
 /// Reads the configuration file at `path` with all that it builds on.

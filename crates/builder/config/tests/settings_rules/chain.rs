@@ -301,19 +301,28 @@ fn what_a_derived_file_puts_right_is_right() {
 }
 
 #[test]
-fn a_format_that_the_command_line_gives_need_not_be_right_in_the_file() {
+fn what_the_command_line_gives_need_not_be_right_in_the_file() {
     let folder = Folder::new();
-    folder.write(
-        "config.yaml",
-        "output: {image: {format: cosi, path: folder}}",
-    );
     let path = folder.path().join("config.yaml");
     let overrides = Overrides {
+        output_path: true,
         output_format: true,
-        ..Overrides::default()
+        initramfs_type: true,
+        generator: true,
     };
-    assert_eq!(load(&path, overrides).unwrap().output.format, None);
-    load(&path, Overrides::default()).unwrap_err();
+    for text in [
+        "output: {image: {format: cosi}}",
+        "output: {image: {format: iso, path: folder}}",
+        "pxe: {initramfsType: full-os, bootstrapFileUrl: 'http://h/a'}",
+        "initramfs: {dracutModules: upstream}",
+    ] {
+        folder.write("config.yaml", text);
+        if let Err(faults) = load(&path, overrides) {
+            panic!("{faults}");
+        }
+        let faults = load(&path, Overrides::default()).expect_err(text);
+        assert_eq!(faults.count(), 1, "{faults}");
+    }
 }
 
 #[test]

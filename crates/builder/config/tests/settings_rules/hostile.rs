@@ -244,3 +244,17 @@ fn no_message_moves_the_cursor_of_a_terminal() {
         assert!(!error.contains('\u{1b}'), "{error:?}");
     }
 }
+
+#[test]
+fn storage_of_thousands_of_partitions_ends() {
+    let rows = |row: fn(usize) -> String| (0..6_000).map(row).collect::<Vec<_>>().join(", ");
+    let text = format!(
+        "storage: {{disks: [{{maxSize: 1T, partitions: [{}]}}], filesystems: [{}]}}",
+        rows(|number| format!("{{id: p{number}, label: l{}, type: esp}}", number / 2)),
+        rows(|number| format!(
+            "{{deviceId: p{number}, type: xfs, mountPoint: {{path: /, idType: part-label}}}}"
+        )),
+    );
+    let error = parsed(text.as_bytes()).unwrap_err();
+    assert!(error.contains("more faults"), "{error}");
+}

@@ -16,7 +16,7 @@ pub(super) const BASE_CONFIG: Section<Option<Marked<PathBuf>>> = Section("BaseCo
 /// `output`, as one file has it.
 #[derive(Debug, Default)]
 pub(in crate::file) struct OutputValues {
-    pub(in crate::file) path: Option<PathBuf>,
+    pub(in crate::file) path: Option<Marked<PathBuf>>,
     pub(in crate::file) format: Option<Marked<Format>>,
 }
 
@@ -171,7 +171,7 @@ fn output_image(fields: &mut Fields<'_>) -> OutputValues {
     let cosi =
         key("cosi", "How a COSI file is compressed.").idle("COSI is no format of live media");
     let values = OutputValues {
-        path: fields.get(path, &Local::Unchecked),
+        path: fields.marked(path, &Local::Unchecked),
         format: fields.marked(format, &FORMATS),
     };
     fields.get(cosi, &Section("Cosi", cosi_section));

@@ -169,9 +169,10 @@ fn check_boot(
         ),
         _ => {}
     }
+    let by_device = by_device(systems);
     for partition in partitions {
         let id = &partition.id;
-        let system = systems.iter().find(|system| system.device == *id);
+        let system = by_device.get(id.as_str());
         match partition.kind {
             Some(Kind::Esp) => {
                 if system.is_none_or(|system| system.kind != Some(Type::Fat)) {
@@ -199,17 +200,25 @@ fn check_boot(
     check_labels(fields, partitions, systems);
 }
 
+/// The file systems by the names of their devices.
+fn by_device(systems: &[FileSystem]) -> BTreeMap<&str, &FileSystem> {
+    let systems = systems.iter();
+    systems
+        .map(|system| (system.device.as_str(), system))
+        .collect()
+}
+
 /// Labels that are there twice cannot be told apart.
 fn check_labels(fields: &mut Fields<'_>, partitions: &[&Partition], systems: &[FileSystem]) {
-    let goes_by_label = |label: &String| {
-        let mut systems = systems.iter().filter(|system| system.goes_by_label());
-        systems.any(|system| {
-            let mut all = partitions.iter();
-            all.any(|partition| {
-                partition.id == system.device && partition.label.as_ref() == Some(label)
-            })
+    let systems = by_device(systems);
+    let by_label: BTreeSet<&String> = partitions
+        .iter()
+        .filter(|partition| {
+            let system = systems.get(partition.id.as_str());
+            system.is_some_and(|system| system.goes_by_label())
         })
-    };
+        .filter_map(|partition| partition.label.as_ref())
+        .collect();
     let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
     for label in partitions
         .iter()
@@ -219,7 +228,7 @@ fn check_labels(fields: &mut Fields<'_>, partitions: &[&Partition], systems: &[F
         *count = count.saturating_add(1);
     }
     for (label, _) in counts.into_iter().filter(|(_, count)| *count > 1) {
-        if goes_by_label(label) {
+        if by_label.contains(label) {
             fields.refuse(
                 "disks",
                 &format!("has the label `{label}` twice, and a mount goes by labels"),
@@ -239,8 +248,9 @@ fn check_mounts(fields: &mut Fields<'_>, systems: &[FileSystem], verity: &[Verit
             );
         }
     }
+    let systems = by_device(systems);
     for verity in verity.iter().filter(|verity| !verity.parts.is_empty()) {
-        let system = systems.iter().find(|system| system.device == verity.id);
+        let system = systems.get(verity.id.as_str());
         let mount = system.and_then(|system| system.mounts().next());
         let id = &verity.id;
         let expected = mount.and_then(|mount| match mount.path.as_str() {
