@@ -91,7 +91,7 @@ struct Build<'a> {
     progress: &'a Progress,
 }
 
-impl Build<'_> {
+impl<'p> Build<'p> {
     /// What is passed on from the input as it is.
     fn carried(&self, system: &System) -> Carried {
         let changed = system.changed || self.arguments.rebuild;
@@ -183,7 +183,10 @@ impl Build<'_> {
     }
 
     /// The large payload of the plan.
-    fn payload<'a>(&self, system: &'a System) -> block::Result<Box<dyn Late + 'a>> {
+    fn payload<'a>(&self, system: &'a System) -> block::Result<Box<dyn Late + 'a>>
+    where
+        'p: 'a,
+    {
         match self.plan.initramfs {
             InitramfsPlan::Bootstrap { .. } => {
                 let root = squashfs::Checked::new(&system.tree, self.root_options())?;
@@ -196,7 +199,10 @@ impl Build<'_> {
                 options.threads = self.arguments.threads.unwrap_or(0);
                 let checked = full_os::Checked::new(&system.tree, &system.facts, &options)?;
                 tell_all(self.progress, checked.warnings());
-                Ok(Box::new(FullOs(checked)))
+                Ok(Box::new(FullOs {
+                    checked,
+                    tell: self.progress,
+                }))
             }
         }
     }

@@ -32,17 +32,19 @@ impl Late for RootImage<'_> {
     }
 }
 
-/// An initramfs that is the whole system.
-#[derive(Debug)]
-pub(crate) struct FullOs(pub(crate) full_os::Checked);
+/// An initramfs that is the whole system, and whom to tell what is known of its size.
+pub(crate) struct FullOs<'a> {
+    pub(crate) checked: full_os::Checked,
+    pub(crate) tell: &'a crate::progress::Progress,
+}
 
-impl Late for FullOs {
+impl Late for FullOs<'_> {
     fn path(&self) -> &str {
         contract::media::FULL_OS_INITRAMFS
     }
 
     fn max_len(&self) -> u64 {
-        self.0.max_len()
+        self.checked.max_len()
     }
 
     fn write(&self, target: &dyn WriteAt, progress: &(dyn Fn(Progress) + Sync)) -> Result<u64> {
@@ -53,7 +55,11 @@ impl Late for FullOs {
             });
         };
         let mut out = BufWriter::with_capacity(1 << 20, Sequential::new(target));
-        full_os::write(&self.0, &mut out, &step)?;
+        let written = full_os::write(&self.checked, &mut out, &step)?;
+        written
+            .warnings
+            .iter()
+            .for_each(|text| self.tell.warn(text));
         let flushed = out
             .into_inner()
             .map_err(std::io::IntoInnerError::into_error);

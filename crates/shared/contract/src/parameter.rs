@@ -66,6 +66,8 @@ pub struct Parameter {
 
 /// `root=`: where the live system is.
 pub const ROOT: &str = "root";
+/// What the kernel unpacks an initramfs into, where there is no root: the kernel's own meaning.
+pub const ROOT_FS_TYPE: &str = "rootfstype";
 /// `rd.live.image`: what `root=` names is a live medium, also without `live:`.
 pub const LIVE_IMAGE: &str = "rd.live.image";
 /// `rd.live.dir=`: the folder on the medium.
@@ -222,7 +224,7 @@ pub const ALL: &[Parameter] = &[
     row((READ_WRITE, Boolean, Kernel), "1", Moot, "the root of a live system is writable"),
     row((READ_ONLY, Boolean, Kernel), "0", Moot, "the root of a live system is writable"),
     row(("rootflags", Text, Kernel), "", Ignored, "mount options of the root"),
-    row(("rootfstype", Text, Kernel), "", Moot, "the file system is known by its content"),
+    row((ROOT_FS_TYPE, Text, Kernel), "", Moot, "the file system is known by its content"),
     row((IP, List, Dracut), "dhcp", Honoured, "how network cards get their addresses: dhcp, card:dhcp, or address::gateway:mask:host:card:none"),
     row((BOOTIF, Text, Kernel), "", Honoured, "the hardware address of the card that the firmware booted from: no other one is used"),
     row((USE_BOOTIF, Boolean, Dracut), "1", Honoured, "whether BOOTIF= counts"),

@@ -246,6 +246,14 @@ pub fn media_arguments(volume_id: &str, check: bool) -> Vec<Argument> {
     arguments
 }
 
+/// The parameters that media put on the command line of an initramfs that is the whole system.
+///
+/// Without this the kernel unpacks it into a tmpfs of half the memory, and where it is larger starts what fits.
+#[must_use]
+pub fn full_os_arguments() -> Vec<Argument> {
+    vec![Argument::new(name::ROOT_FS_TYPE, "ramfs")]
+}
+
 fn read_root(cmdline: &Cmdline) -> Result<Option<Root>, Failure> {
     let Some(value) = cmdline.value(name::ROOT) else {
         return Ok(None);

@@ -96,6 +96,12 @@ pub fn live_arguments(volume_id: &str) -> Vec<String> {
     text(contract::request::media_arguments(volume_id, false))
 }
 
+/// What makes a kernel take an initramfs that is the whole system, however large it is.
+#[must_use]
+pub fn full_os_arguments() -> Vec<String> {
+    text(contract::request::full_os_arguments())
+}
+
 fn text(arguments: Vec<Argument>) -> Vec<String> {
     arguments
         .into_iter()

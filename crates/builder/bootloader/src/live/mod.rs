@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 
 use block::Result;
 
-pub use arguments::{is_managed, live_arguments, network_arguments};
+pub use arguments::{full_os_arguments, is_managed, live_arguments, network_arguments};
 pub(crate) use commands::{is_initrd, is_linux, menu_title};
 pub use entry::LiveEntry;
 pub(crate) use generate::default_entry;

@@ -56,7 +56,7 @@ pub(crate) fn iso(
             boot.live_arguments = live::live_arguments(plan.volume_id.as_str());
         }
         InitramfsPlan::FullOs => {
-            boot.live_arguments = Vec::new();
+            boot.live_arguments = live::full_os_arguments();
             // GRUB has loaded all that the system needs.
             boot.media_check = false;
         }
@@ -104,7 +104,7 @@ pub(crate) fn netboot(inputs: Inputs<'_>, common: &Files, progress: &Progress) -
     boot.media_check = false;
     boot.live_arguments = match &plan.network {
         Some(network) => network_arguments(facts, plan, &network.url),
-        None => Vec::new(),
+        None => live::full_os_arguments(),
     };
     let config = configure(tree, facts, &boot)?;
     tell(&config, progress);
