@@ -46,16 +46,13 @@ const POLICY: &str = "#!/bin/sh\nexit 101\n";
 /// Prints an index of the packages in the folders that are its arguments.
 const INDEX: &str = r#"set -e
 cd /_localpackages
-for folder in "$@"; do
-  for file in "$folder"/*.deb; do
-    [ -e "$file" ] || continue
-    dpkg-deb -f "$file"
-    set -- $(sha256sum "$file")
-    echo "Filename: ./$file"
-    echo "Size: $(stat -c %s "$file")"
-    echo "SHA256: $1"
-    echo
-  done
+find "$@" -name '*.deb' | LC_ALL=C sort | while read -r file; do
+  dpkg-deb -f "$file"
+  set -- $(sha256sum "$file")
+  echo "Filename: ./$file"
+  echo "Size: $(stat -Lc %s "$file")"
+  echo "SHA256: $1"
+  echo
 done
 "#;
 

@@ -1,9 +1,13 @@
 //! tdnf, dnf and yum: Azure Linux, Fedora, Enterprise Linux and what is made from them.
 
-use block::{Error, Result};
+use std::path::Path;
 
+use block::Result;
+use sandbox::Bind;
+
+use super::super::path;
 use super::local::{check_ending, place};
-use super::{Commands, DOING, Image, Manager, Request, Setup, snapshot};
+use super::{Commands, Image, Manager, Request, Setup, repodata, snapshot};
 
 const UPDATE: Commands = Commands {
     refresh: &["makecache"],
@@ -98,18 +102,37 @@ fn set_up(image: &mut Image<'_>, request: &Request<'_>) -> Result<Setup> {
         check_ending(name, &[".repo"], request.manager.name)?;
         setup.lend(&format!("{folder}/liveos-{number}-{name}"), text)?;
     }
-    setup.show_folders(request)?;
     for (number, host) in request.folders() {
-        if !host.join("repodata/repomd.xml").is_file() {
-            let message = "it has no repodata: make it with \"createrepo_c\" in this folder";
-            return Err(Error::not_found(DOING, message).in_file(host));
-        }
+        show(&mut setup, number, host)?;
         setup.lend(
             &format!("{folder}/liveos-local-{number}.repo"),
             local_repository(number),
         )?;
     }
     Ok(setup)
+}
+
+/// Shows a folder of packages as a repository: with an index of ours where it has none.
+fn show(setup: &mut Setup, number: usize, host: &Path) -> Result<()> {
+    let place = place(number);
+    let has_index = host.join("repodata/repomd.xml").is_file();
+    let inside = if has_index {
+        place.clone()
+    } else {
+        format!("{place}/packages")
+    };
+    setup.binds.push(Bind {
+        host: host.to_path_buf(),
+        inside: path(inside)?,
+        read_only: true,
+    });
+    if has_index {
+        return Ok(());
+    }
+    for (name, text) in repodata::index(host, "packages/")? {
+        setup.lend(&format!("{place}/repodata/{name}"), text)?;
+    }
+    Ok(())
 }
 
 /// A repository that is a folder: nobody signs its index.

@@ -8,6 +8,8 @@ mod apt;
 mod dnf;
 mod local;
 mod pacman;
+mod repodata;
+mod rpm;
 mod snapshot;
 mod zypper;
 
