@@ -84,8 +84,11 @@ fn run() -> Result<()> {
         ));
     }
     let spec = read_spec().map_err(|error| Error::io("reading the orders of a run", error))?;
-    let mut flags =
-        UnshareFlags::NEWNS | UnshareFlags::NEWPID | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
+    let mut flags = UnshareFlags::NEWNS
+        | UnshareFlags::NEWPID
+        | UnshareFlags::NEWIPC
+        | UnshareFlags::NEWUTS
+        | UnshareFlags::NEWCGROUP;
     if !spec.network {
         flags |= UnshareFlags::NEWNET;
     }
