@@ -2,4 +2,5 @@
 
 pub(crate) mod boot;
 pub(crate) mod build;
+pub(crate) mod edit;
 mod measure;

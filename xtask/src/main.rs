@@ -30,7 +30,7 @@ type Command = (
     fn(&[String]) -> Result<()>,
 );
 
-const COMMANDS: [Command; 8] = [
+const COMMANDS: [Command; 9] = [
     (
         "demo",
         "",
@@ -72,6 +72,12 @@ const COMMANDS: [Command; 8] = [
         "[RUNS]",
         "time from /init to switch_root against dracut's dmsquash-live",
         bench::boot::run,
+    ),
+    (
+        "bench edit",
+        "[RUNS]",
+        "time to change a kernel parameter of media of a GiB, in place and in a copy, against cp",
+        bench::edit::run,
     ),
     (
         "fixtures",

@@ -132,60 +132,77 @@ impl Target for FileTarget {
     }
 }
 
+/// How much is copied before what was copied so far is sent to the disk: the disk writes while the rest is copied, and little is left to
+/// wait for at the end.
+const STRIDE: u64 = 64 << 20;
+
 /// Copies all of `from` to `to`, which is empty: sharing the blocks where the file system can, else in the kernel, holes as holes.
 ///
 /// # Errors
 ///
 /// [`Kind::Io`](block::Kind::Io) where reading or writing fails.
 pub fn copy(from: &DiskFile, to: &DiskFile) -> Result<()> {
-    let failed =
-        |error: rustix::io::Errno| Error::io("copying the media", error.into()).in_file(to.path());
     if rustix::fs::ioctl_ficlone(to.file().as_fd(), from.file().as_fd()).is_ok() {
         return Ok(());
     }
     to.file()
         .set_len(from.len())
         .map_err(|error| Error::io("copying the media", error).in_file(to.path()))?;
-    let mut at = 0;
-    while let Some(range) = from.next_data(at)? {
-        at = range.start;
-        while at < range.end {
-            let len = usize::try_from(range.end - at)
-                .unwrap_or(usize::MAX)
-                .min(1 << 30);
-            let (mut source, mut place) = (at, at);
-            let done = rustix::fs::copy_file_range(
-                from.file().as_fd(),
-                Some(&mut source),
-                to.file().as_fd(),
-                Some(&mut place),
-                len,
-            );
-            match done {
-                Ok(0) => {
-                    let message = "the media got shorter while they were copied";
-                    return Err(Error::corrupt("copying the media", message).in_file(from.path()));
-                }
-                Ok(count) => at += u64::try_from(count).unwrap_or(0),
-                Err(rustix::io::Errno::INTR) => {}
-                // Across file systems of old kernels, and from devices.
-                Err(
-                    rustix::io::Errno::XDEV
-                    | rustix::io::Errno::INVAL
-                    | rustix::io::Errno::NOSYS
-                    | rustix::io::Errno::OPNOTSUPP,
-                ) => {
-                    copy_range(from, to, at..range.end)?;
-                    at = range.end;
-                }
-                Err(error) => return Err(failed(error)),
+    std::thread::scope(|scope| {
+        let (copied, strides) = std::sync::mpsc::sync_channel::<()>(1);
+        scope.spawn(move || {
+            // What fails here fails again where the copy is synced as a whole, and is told there.
+            strides.iter().for_each(|()| drop(to.file().sync_data()));
+        });
+        let mut at = 0;
+        while let Some(range) = from.next_data(at)? {
+            at = range.start;
+            while at < range.end {
+                let end = range.end.min(at.saturating_add(STRIDE));
+                copy_part(from, to, at..end)?;
+                at = end;
+                // One that waits already is enough.
+                let _ = copied.try_send(());
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Copies a range in the kernel where it can, else through memory.
+fn copy_part(from: &DiskFile, to: &DiskFile, range: std::ops::Range<u64>) -> Result<()> {
+    use rustix::io::Errno;
+    let mut at = range.start;
+    while at < range.end {
+        let len = usize::try_from(range.end - at).unwrap_or(usize::MAX);
+        let (mut source, mut place) = (at, at);
+        let done = rustix::fs::copy_file_range(
+            from.file().as_fd(),
+            Some(&mut source),
+            to.file().as_fd(),
+            Some(&mut place),
+            len,
+        );
+        match done {
+            Ok(0) => {
+                let message = "the media got shorter while they were copied";
+                return Err(Error::corrupt("copying the media", message).in_file(from.path()));
+            }
+            Ok(count) => at += u64::try_from(count).unwrap_or(0),
+            Err(Errno::INTR) => {}
+            // Across file systems of old kernels, and from devices.
+            Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                return copy_through_memory(from, to, at..range.end);
+            }
+            Err(error) => {
+                return Err(Error::io("copying the media", error.into()).in_file(to.path()));
             }
         }
     }
     Ok(())
 }
 
-fn copy_range(from: &DiskFile, to: &DiskFile, range: std::ops::Range<u64>) -> Result<()> {
+fn copy_through_memory(from: &DiskFile, to: &DiskFile, range: std::ops::Range<u64>) -> Result<()> {
     let mut buf = vec![0; 1 << 20];
     let mut at = range.start;
     while at < range.end {
@@ -196,4 +213,30 @@ fn copy_range(from: &DiskFile, to: &DiskFile, range: std::ops::Range<u64>) -> Re
         at += ReadAt::len(&*part);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_the_same_with_its_holes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let make = |name: &str| {
+            let mut options = File::options();
+            let file = options.read(true).write(true).create(true).truncate(true);
+            DiskFile::from_file(file.open(path(name)).unwrap(), path(name)).unwrap()
+        };
+        let source = make("a");
+        source.write_all_at(b"start", 0).unwrap();
+        source.write_all_at(&[7; 100_000], 70 << 20).unwrap();
+        source.file().set_len(80 << 20).unwrap();
+        copy(&DiskFile::open(path("a")).unwrap(), &make("b")).unwrap();
+        assert!(std::fs::read(path("a")).unwrap() == std::fs::read(path("b")).unwrap());
+        let part = 0..80 << 20;
+        let through = make("c");
+        copy_through_memory(&DiskFile::open(path("a")).unwrap(), &through, part).unwrap();
+        assert!(std::fs::read(path("a")).unwrap() == std::fs::read(path("c")).unwrap());
+    }
 }
