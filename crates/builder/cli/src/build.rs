@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use block::{BackingFiles, Content};
-use config::settings::OutputFormat;
+use config::settings::{Generator, OutputFormat};
 use config::{InitramfsPlan, Plan};
 use formats::squashfs;
 use media::files::Files;
@@ -20,9 +20,9 @@ use crate::job::Job;
 use crate::payloads::{FullOs, PassedOn, RootImage};
 use crate::progress::{Progress, Verbosity};
 use crate::run::Environment;
-use crate::runtime;
 use crate::system::System;
 use crate::write::{self, Parts, Place, Written};
+use crate::{customise, runtime};
 
 /// Builds the media, start to end.
 pub(crate) fn run(arguments: &BuildArguments, environment: &Environment) -> Result<()> {
@@ -40,6 +40,7 @@ pub(crate) fn run(arguments: &BuildArguments, environment: &Environment) -> Resu
     let place = Place::create(&job)?;
 
     let mut system = System::open(&mut job, arguments, &progress)?;
+    customise::run(&mut system, &job, arguments, &progress)?;
     let plan = system.plan(&job)?;
     tell_all(&progress, &plan.warnings);
     progress.say(&format!(
@@ -56,7 +57,11 @@ pub(crate) fn run(arguments: &BuildArguments, environment: &Environment) -> Resu
         runtime,
         progress: &progress,
     };
-    let carried = build.carried(&system);
+    let mut carried = build.carried(&system);
+    if build.wants_dracut(&carried) {
+        let with = (&build.runtime, &progress);
+        carried.initramfs = customise::by_dracut(&mut system, &plan, &job, arguments, with)?;
+    }
     let boot = build.boot_parts(&system, &carried).map_err(input)?;
     let kept = boot_files::kept_for_kdump(&system.tree, &plan);
     let warnings = customize::apply(&mut system.tree, &kept).map_err(input)?;
@@ -99,6 +104,18 @@ impl<'p> Build<'p> {
         media
             .map(|media| carried::choose(media, self.plan, self.job, changed))
             .unwrap_or_default()
+    }
+
+    /// Whether the image's own dracut makes the initramfs.
+    fn wants_dracut(&self, carried: &Carried) -> bool {
+        let by_dracut = matches!(
+            self.plan.initramfs,
+            InitramfsPlan::Bootstrap {
+                generator: Generator::Dracut,
+                ..
+            }
+        );
+        by_dracut && carried.initramfs.is_empty()
     }
 
     fn boot_parts(&self, system: &System, carried: &Carried) -> block::Result<BootParts> {

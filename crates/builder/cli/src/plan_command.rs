@@ -49,6 +49,7 @@ fn as_json(job: &Job, plan: &Plan) -> Value {
         "output": job.output,
         "format": plan.format.name(),
         "configuration": job.settings.files,
+        "steps": customize::description::describe(&job.settings),
         "system": plan.name,
         "kernels": plan.kernels.iter().map(|kernel| &kernel.version).collect::<Vec<_>>(),
         "initramfs": { "type": kind, "generator": generator },

@@ -36,6 +36,11 @@ impl Progress {
         }
     }
 
+    /// A line that a program of the image wrote.
+    pub(crate) fn program(&self, text: &str) {
+        self.say(&format!("  | {text}"));
+    }
+
     /// A warning: something that was dropped or cannot be honoured.
     pub(crate) fn warn(&self, text: &str) {
         self.line(&format!("warning: {text}"));

@@ -130,7 +130,7 @@ fn saved(media: &Media, progress: &Progress) -> Result<SavedConfigs> {
 }
 
 /// The time of the newest file: the time of the media where `SOURCE_DATE_EPOCH` does not say another.
-fn newest(tree: &Tree<Content>) -> Timestamp {
+pub(crate) fn newest(tree: &Tree<Content>) -> Timestamp {
     tree.walk()
         .map(|entry| entry.inode.metadata.mtime)
         .max()

@@ -17,6 +17,8 @@
 #![forbid(unsafe_code)]
 
 pub mod boot;
+pub mod configured;
+pub mod description;
 pub mod fstab;
 pub mod programs;
 pub mod steps;

@@ -211,7 +211,8 @@ pub fn apply(
 }
 
 /// Whether anything is asked for.
-fn asks(packages: &Packages) -> bool {
+#[must_use]
+pub fn asks(packages: &Packages) -> bool {
     fetches(packages) || !packages.remove.is_empty()
 }
 
