@@ -69,6 +69,28 @@ pub struct Disk {
 }
 
 impl Disk {
+    /// The disk `image`, which came in the format of this name: what its partitions hold, without reading their files.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Unsupported`](block::Kind::Unsupported) where it has neither a partition table nor a file system that is known,
+    /// [`Kind::Corrupt`](block::Kind::Corrupt) where the partition table is damaged beyond use, and what reading answers.
+    pub fn of(format: &'static str, image: Arc<dyn ReadAt>) -> Result<Self> {
+        if let Some(volume) = volume::probe_whole(&image)? {
+            return Ok(Self {
+                format,
+                image,
+                table: None,
+                volumes: vec![volume],
+                damage: Vec::new(),
+            });
+        }
+        partitioned(format, image)?.ok_or_else(|| {
+            let message = "there is neither a partition table nor a file system that is known";
+            Error::unsupported("reading the disk image", message)
+        })
+    }
+
     /// Whether the whole disk is an ISO 9660 file system, whatever partition table lies in it.
     #[must_use]
     pub fn is_iso(&self) -> bool {
@@ -128,23 +150,8 @@ pub fn open_input(path: &Path, options: &Options) -> Result<Input> {
 /// Whatever opening answers; [`Kind::Corrupt`](block::Kind::Corrupt) where the partition table is damaged beyond use.
 pub fn open_disk(path: &Path, options: &Options) -> Result<Disk> {
     let opened = block::open_disk_image(path, &options.disk_image)?;
-    let image = opened.image;
-    let format = opened.format.name();
-    let probed = volume::probe_whole(&image).map_err(|error| error.in_file(path))?;
-    if let Some(volume) = probed {
-        return Ok(Disk {
-            format,
-            image,
-            table: None,
-            volumes: vec![volume],
-            damage: opened.damage,
-        });
-    }
-    let disk = partitioned(format, image).map_err(|error| error.in_file(path))?;
-    let disk = disk.ok_or_else(|| {
-        let message = "there is neither a partition table nor a file system that is known";
-        Error::unsupported("reading the disk image", message).in_file(path)
-    })?;
+    let disk = Disk::of(opened.format.name(), opened.image);
+    let disk = disk.map_err(|error| error.in_file(path))?;
     Ok(Disk {
         damage: opened.damage,
         ..disk

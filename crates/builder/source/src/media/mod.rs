@@ -107,6 +107,8 @@ pub(crate) fn read(disk: Disk, temporary: &Path, warnings: &mut Vec<Warning>) ->
         tree: mut system,
         said,
     } = found;
+    let damage = disk.damage.iter().cloned();
+    warnings.extend(damage.map(Warning::DiskImage));
     warnings.extend(said.into_iter().map(Warning::Media));
     let filled = boot::fill(&mut system, &tree, &root, warnings)?;
     esp::fill(&mut system, &tree, &disk.image, warnings)?;
