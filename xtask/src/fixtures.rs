@@ -1,12 +1,20 @@
 //! `cargo xtask fixtures`: the disk images that tests stand on, made ahead of the tests.
 
 use anyhow::{Result, bail};
-use testkit::fixture::{self, Contents, Debian, TestSystem};
+use testkit::fixture::{self, Contents, Debian, Layout, TestSystem};
 
 use crate::steps::Steps;
 
 /// All names, in the order of what they cost.
-const NAMES: [&str; 4] = ["test-system", "debian", "dracut", "large"];
+const NAMES: [&str; 7] = [
+    "test-system",
+    "azure-linux-2",
+    "azure-linux-3",
+    "azure-linux-4",
+    "debian",
+    "dracut",
+    "large",
+];
 
 /// Makes the fixtures with these names, or those that the tests of every day need.
 pub(crate) fn run(words: &[String]) -> Result<()> {
@@ -28,8 +36,17 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
                 contents,
             })
         };
+        let small = |layout| {
+            fixture::test_system(&TestSystem {
+                layout,
+                ..TestSystem::default()
+            })
+        };
         let path = steps.step(name, || match name {
-            "test-system" => fixture::test_system(&TestSystem::default()),
+            "test-system" => small(Layout::Debian),
+            "azure-linux-2" => small(Layout::AzureLinux2),
+            "azure-linux-3" => small(Layout::AzureLinux3),
+            "azure-linux-4" => small(Layout::AzureLinux4),
             "debian" => debian(Contents::Minimal),
             "dracut" => debian(Contents::Dracut),
             _ => debian(Contents::Large),

@@ -42,6 +42,7 @@ const PACKAGES: &[&str] = &[
     "fdisk",
     "gdisk",
     "genisoimage",
+    "grub-common",
     "grub-efi-amd64-bin",
     "grub-pc-bin",
     "iproute2",

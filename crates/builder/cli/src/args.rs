@@ -30,7 +30,7 @@ pub(crate) enum Command {
     Customize(CustomizeArguments),
     /// Print the JSON schema of the configuration.
     Schema,
-    /// Show what a disk image or an ISO holds.
+    /// Show what a disk image, an ISO, a tar or a folder holds.
     Inspect(InspectArguments),
     /// Boot media in a virtual machine (QEMU), with its console in this terminal.
     Run(RunArguments),
@@ -281,7 +281,7 @@ const EDIT_HELP: &str = "Changes add up, and each is there once however often it
 /// `liveos inspect`.
 #[derive(Args, Debug)]
 pub(crate) struct InspectArguments {
-    /// A disk image (raw, qcow2) or an ISO.
+    /// A disk image (raw, qcow2, vhd, vhdx), an ISO, a tar or a folder.
     pub(crate) source: PathBuf,
 
     /// Print JSON, for programs.
