@@ -201,4 +201,19 @@ mod tests {
             }
         }
     }
+
+    /// Why overlays on the live system's root are left out, and those in memory are not.
+    #[test]
+    fn ref_the_kernel_takes_an_upper_folder_in_memory_and_none_on_an_overlay() {
+        if !crate::testing::has_root_and("unshare") {
+            return;
+        }
+        let script = "mount -t tmpfs none /mnt && cd /mnt && mkdir -p lower up work root mem/up mem/work && \
+             mount -t overlay none -o lowerdir=lower,upperdir=up,workdir=work root && \
+             mkdir root/x root/up root/work && \
+             ! mount -t overlay none -o lowerdir=root/x,upperdir=root/up,workdir=root/work root/x && \
+             mount -t overlay none -o lowerdir=root/x,upperdir=mem/up,workdir=mem/work root/x";
+        let output = crate::testing::run("unshare", &["-m", "sh", "-c", script]);
+        assert!(output.status.success(), "{output:?}");
+    }
 }
