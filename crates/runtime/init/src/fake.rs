@@ -190,6 +190,10 @@ impl System for Fake {
     fn clock(&self) -> Duration {
         self.now
     }
+    fn set_clock_floor(&mut self, path: &str) -> io::Result<bool> {
+        self.act(format!("clock {path}"))?;
+        Ok(true)
+    }
     fn set_verbosity(&mut self, _: Verbosity) {}
     fn log(&mut self, level: Level, text: &str) {
         self.log.push(format!("{level:?}: {text}"));

@@ -75,6 +75,8 @@ pub(crate) struct Moved {
 pub(crate) trait System: Network {
     /// The time since the kernel started.
     fn clock(&self) -> Duration;
+    /// Sets the machine's clock to the time of the file at `path`, if it is behind that: whether it was.
+    fn set_clock_floor(&mut self, path: &str) -> io::Result<bool>;
     /// How much of what is logged the console is to show.
     fn set_verbosity(&mut self, verbosity: Verbosity);
     /// Writes a line to the kernel's log, which the console shows or not.

@@ -241,6 +241,7 @@ pub const ALL: &[Parameter] = &[
     row((VLAN, List, Dracut), "", Ignored, "a network device on top of another"),
     row((IFNAME, List, Dracut), "", Ignored, "another name for a network device"),
     row((ROUTE, List, Dracut), "", Ignored, "a route"),
+    row(("proxy", Text, Dracut), "", Ignored, "a server that fetches for this machine"),
     row((DIGEST, Text, Liveos), "", Honoured, "sha256:...: the digest that the medium from the network must have"),
     row(("live.updates", Text, DmsquashLive), "", Refused, "files from the network on top of the root"),
     row(("roothash", Text, Kernel), "", Refused, "the verity root hash that the root must have"),

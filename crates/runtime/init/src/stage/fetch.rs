@@ -57,6 +57,9 @@ enum Attempt {
 pub(crate) fn run(boot: &mut Boot<'_>, request: &Request, url: &str) -> Result<Medium, Failure> {
     let shown = without_password(url);
     boot.step(&format!("fetching {shown}"));
+    if url.starts_with("https:") {
+        set_clock_floor(boot);
+    }
     let alive = boot.system.clock();
     let mut download = Download {
         boot,
@@ -72,6 +75,16 @@ pub(crate) fn run(boot: &mut Boot<'_>, request: &Request, url: &str) -> Result<M
     download.until_whole()?;
     download.finish()?;
     attach(boot, url)
+}
+
+/// A machine whose battery is empty believes that no certificate is valid yet: it is not earlier than when this initramfs was made.
+fn set_clock_floor(boot: &mut Boot<'_>) {
+    match boot.system.set_clock_floor(media::INIT) {
+        Ok(true) => boot
+            .warn("the machine's clock was behind the build of this initramfs, and is set to that"),
+        Ok(false) => {}
+        Err(error) => boot.warn(&format!("the machine's clock is not looked at: {error}")),
+    }
 }
 
 impl Download<'_, '_> {

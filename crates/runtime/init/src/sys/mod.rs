@@ -14,6 +14,7 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use contract::attributes::Attributes;
 use contract::request::{Emergency, Verbosity};
 use rustix::mount::{UnmountFlags, mount, mount_bind, mount_move, mount_remount, unmount};
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 
 pub(crate) use last::Last;
 
@@ -44,6 +45,19 @@ pub(crate) struct Machine {
 impl System for Machine {
     fn clock(&self) -> Duration {
         Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default()
+    }
+
+    fn set_clock_floor(&mut self, path: &str) -> io::Result<bool> {
+        let floor = std::fs::metadata(path)?.mtime();
+        if clock_gettime(ClockId::Realtime).tv_sec >= floor {
+            return Ok(false);
+        }
+        let floor = Timespec {
+            tv_sec: floor,
+            tv_nsec: 0,
+        };
+        clock_settime(ClockId::Realtime, floor)?;
+        Ok(true)
     }
 
     fn set_verbosity(&mut self, verbosity: Verbosity) {

@@ -407,6 +407,29 @@ fn a_local_medium_boots_without_the_network_that_was_asked_for() {
 }
 
 #[test]
+fn a_clock_that_is_behind_is_set_before_certificates_are_looked_at() {
+    let mut fake = machine("root=https://server/a");
+    fake.card(0, 2, "eth0").replies(Ok(whole(iso("X"))));
+    assert_eq!(ends(&mut fake).code.code, "L0603");
+    let place = |line: &str| {
+        fake.done
+            .iter()
+            .position(|done| done.starts_with(line))
+            .unwrap()
+    };
+    assert!(place("clock /init") < place("ask https://server/a"));
+    assert!(
+        fake.log
+            .iter()
+            .any(|line| line.starts_with("Warning: the machine's clock was behind"))
+    );
+    let mut plain = machine("");
+    plain.card(0, 2, "eth0").replies(Ok(whole(iso("X"))));
+    ends(&mut plain);
+    assert!(plain.done_of("clock").is_empty());
+}
+
+#[test]
 fn a_password_in_the_url_is_not_shown() {
     let mut fake = machine("root=http://user:secret@server/a@b rd.retry=3");
     fake.card(0, 2, "eth0");
