@@ -1,4 +1,5 @@
-//! Machines without a medium: they fetch it from a server, on QEMU's user network.
+//! Machines without a medium: they fetch it from a server, on QEMU's user network or one of their own.
+#![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,8 +21,10 @@ use testkit::tools;
 use tree::{Inode, Metadata, Node, Tree, TreePath};
 use vm::{DirectKernel, Firmware, Machine, Network};
 
+use cable::Cable;
 use server::{Manner, Server};
 
+mod cable;
 mod server;
 
 /// A card whose cable leads to nobody.
@@ -153,6 +156,42 @@ fn ref_it_boots_from_a_server_that_breaks_off_with_a_dead_card_beside() {
     let asked = server.asked();
     assert!(asked.len() == 2 && asked[0] == 0, "{asked:?}");
     assert!(asked[1] > 0 && asked[1] <= after, "{asked:?} of {after}");
+}
+
+#[test]
+fn ref_dnsmasq_gives_the_address_and_knows_the_server_by_its_name() {
+    if !tools::available(&cable::PROGRAMS) || !tools::is_root() {
+        assert!(!tools::in_ci(), "needs root");
+        eprintln!("SKIPPED: needs root, for a network namespace");
+        return;
+    }
+    let Some(parts) = parts() else {
+        return;
+    };
+    let mut cable = Cable::new().unwrap();
+    cable.serve().unwrap();
+    let boot = || {
+        let server = Server::start(&parts.iso, Manner::Good)?;
+        let url = server.url_at(cable::NAME, "live.iso");
+        let mut machine = machine(parts, &format!("root={url} BOOTIF=01-52-54-00-12-34-56"));
+        machine.network = Network::None;
+        machine.extra.extend(cable::CARD.map(Into::into));
+        let mut guest = Guest::start(&machine)?;
+        let (which, text) = guest.expect_any(&["CHECKS BEGIN", "what to do:"], BOOT)?;
+        ensure!(which == 0, "{text}");
+        guest.expect("ALL CHECKS DONE", BOOT).map(drop)
+    };
+    cable.inside(boot).unwrap();
+    // A name that nobody knows is no endless wait.
+    let unknown = machine(parts, "root=http://nobody.test/live.iso rd.retry=2");
+    let mut unknown = Machine {
+        network: Network::None,
+        ..unknown
+    };
+    unknown.extra.extend(cable::CARD.map(Into::into));
+    cable
+        .inside(|| stops(&unknown, SERVER_UNREACHABLE))
+        .unwrap();
 }
 
 #[test]

@@ -47,7 +47,7 @@ impl Server {
     /// Starts a server for the file at `path`, whatever is asked for.
     pub(crate) fn start(path: &Path, manner: Manner) -> Result<Self> {
         let file = File::open(path).with_context(|| path.display().to_string())?;
-        let listener = TcpListener::bind("127.0.0.1:0").context("listening")?;
+        let listener = TcpListener::bind("0.0.0.0:0").context("listening")?;
         let port = listener.local_addr()?.port();
         let ranges = Arc::new(Mutex::new(Vec::new()));
         let asked = Arc::clone(&ranges);
@@ -64,7 +64,12 @@ impl Server {
 
     /// The URL of the file, as a machine on the user network has it.
     pub(crate) fn url(&self, name: &str) -> String {
-        format!("http://{HOST}:{}/{name}", self.port)
+        self.url_at(HOST, name)
+    }
+
+    /// The URL of the file at this machine's name or address.
+    pub(crate) fn url_at(&self, host: &str, name: &str) -> String {
+        format!("http://{host}:{}/{name}", self.port)
     }
 
     /// The first byte of every question that was answered, in order.
