@@ -63,13 +63,7 @@ impl Job {
                     InitramfsTypeName::FullOs => InitramfsType::FullOs,
                 })
                 .or(section.initramfs_type),
-            generator: arguments
-                .initramfs_generator
-                .map(|name| match name {
-                    GeneratorName::Native => Generator::Native,
-                    GeneratorName::Dracut => Generator::Dracut,
-                })
-                .or(settings.initramfs.generator),
+            generator: generator(arguments).or(settings.initramfs.generator),
             dracut_modules: settings.initramfs.dracut_modules,
             bootstrap_url: arguments
                 .bootstrap_url
@@ -100,12 +94,20 @@ fn section(settings: &Settings, format: OutputFormat) -> &MediaSettings {
     }
 }
 
+/// The generator that the command line names.
+fn generator(arguments: &BuildArguments) -> Option<Generator> {
+    arguments.initramfs_generator.map(|name| match name {
+        GeneratorName::Native => Generator::Native,
+        GeneratorName::Dracut => Generator::Dracut,
+    })
+}
+
 fn load(path: &Path, arguments: &BuildArguments) -> Result<Settings> {
     let overrides = Overrides {
         output_path: arguments.output.is_some(),
         output_format: arguments.format.is_some(),
         initramfs_type: arguments.initramfs_type.is_some(),
-        generator: arguments.initramfs_generator.is_some(),
+        generator: generator(arguments),
     };
     config::file::load(path, overrides).map_err(|faults| {
         let doing = format!("reading the configuration {}", path.display());

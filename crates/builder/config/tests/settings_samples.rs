@@ -266,8 +266,7 @@ fn our_own_keys_are_read() {
         "
 iso: {volumeId: MY_LIVE}
 initramfs:
-  generator: dracut
-  dracutModules: upstream
+  generator: native
   addModules: [nvme, 'pci:v00008086d*']
   omitModules: [floppy]
   install: [/usr/bin/curl]
@@ -281,8 +280,7 @@ os:
     );
     assert_eq!(settings.iso.volume_id.as_deref(), Some("MY_LIVE"));
     let initramfs = &settings.initramfs;
-    assert_eq!(initramfs.generator, Some(Generator::Dracut));
-    assert_eq!(initramfs.dracut_modules, Some(DracutModules::Upstream));
+    assert_eq!(initramfs.generator, Some(Generator::Native));
     assert_eq!(initramfs.add_modules, ["nvme", "pci:v00008086d*"]);
     assert_eq!(initramfs.omit_modules, ["floppy"]);
     assert_eq!(initramfs.install, ["/usr/bin/curl"]);
@@ -296,6 +294,13 @@ os:
         folder.path().join("rpms"),
     ];
     assert_eq!(settings.os[0].packages.sources, sources);
+    let (_, settings) = read(
+        &[],
+        "initramfs: {generator: dracut, dracutModules: upstream}",
+    );
+    let initramfs = &settings.initramfs;
+    assert_eq!(initramfs.generator, Some(Generator::Dracut));
+    assert_eq!(initramfs.dracut_modules, Some(DracutModules::Upstream));
 }
 
 #[test]

@@ -15,8 +15,8 @@ use super::section::{
 };
 use super::source::{Mark, Source};
 use crate::settings::{
-    BootstrapUrl, Generator, InitramfsSettings, InitramfsType, MediaSettings, Output, OutputFormat,
-    RootImageSettings, Settings,
+    BootstrapUrl, DracutModules, Generator, InitramfsSettings, InitramfsType, MediaSettings,
+    Output, OutputFormat, RootImageSettings, Settings,
 };
 
 /// Merges the files of a chain.
@@ -31,6 +31,7 @@ pub(super) fn merge(chain: Chain, overrides: Overrides) -> Result<Settings, Faul
     let mut output = OutputValues::default();
     let mut urls = Urls::default();
     let mut dracut_modules = None;
+    let mut native_only = Vec::new();
     for (source, values) in files {
         settings.files.push(source.path.clone());
         for (key, place) in report.places.remove(&source.order).unwrap_or_default() {
@@ -44,6 +45,7 @@ pub(super) fn merge(chain: Chain, overrides: Overrides) -> Result<Settings, Faul
         settings.os.extend(values.os.map(|os| os.os));
         settings.scripts.extend(values.scripts);
         dracut_modules = values.initramfs.dracut_modules.clone().or(dracut_modules);
+        native_only.extend(values.initramfs.native_only.iter().cloned());
         add_initramfs(&mut settings.initramfs, values.initramfs);
         settings.root_image = RootImageSettings {
             compression: values.root_image.or(settings.root_image.compression),
@@ -54,13 +56,8 @@ pub(super) fn merge(chain: Chain, overrides: Overrides) -> Result<Settings, Faul
     });
     set_output(&mut settings.output, output, overrides, &mut report);
     set_url(&mut settings, urls, overrides, &mut report);
-    let modules = dracut_modules.filter(|_| !overrides.generator);
-    if let Some(modules) = modules
-        && settings.initramfs.generator != Some(Generator::Dracut)
-    {
-        let message = "`initramfs.dracutModules` needs `initramfs.generator: dracut`";
-        report.faults.push(modules.mark.fault(message));
-    }
+    let generator = overrides.generator.or(settings.initramfs.generator);
+    check_generator(generator, dracut_modules, &native_only, &mut report);
     report.check()?;
     settings.warnings = report.warnings();
     Ok(settings)
@@ -163,6 +160,28 @@ fn set_url(settings: &mut Settings, urls: Urls, overrides: Overrides, report: &m
     }
     let file = file.map(|url| BootstrapUrl::File(url.value));
     pxe.bootstrap_url = file.or(base.map(|url| BootstrapUrl::Base(url.value)));
+}
+
+/// Nothing is asked of a generator that does not run.
+fn check_generator(
+    generator: Option<Generator>,
+    dracut_modules: Option<Marked<DracutModules>>,
+    native_only: &[(&'static str, Mark)],
+    report: &mut Report,
+) {
+    if generator == Some(Generator::Dracut) {
+        for (name, mark) in native_only {
+            let message = format!(
+                "`initramfs.{name}` is of the generator `native`, and dracut does not read it"
+            );
+            let help =
+                "put a file of dracut's into /etc/dracut.conf.d of the image: `os.additionalFiles`";
+            report.faults.push(mark.fault(message).help(help));
+        }
+    } else if let Some(modules) = dracut_modules {
+        let message = "`initramfs.dracutModules` needs `initramfs.generator: dracut`";
+        report.faults.push(modules.mark.fault(message));
+    }
 }
 
 /// The rules that hold for all files together.

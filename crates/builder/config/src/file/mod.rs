@@ -33,7 +33,7 @@ pub use fault::{Fault, Faults};
 pub use manual::reference;
 pub use schema::schema;
 
-use crate::settings::Settings;
+use crate::settings::{Generator, Settings};
 
 /// What the command line says itself, so that files need not be right about it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,8 +45,8 @@ pub struct Overrides {
     pub output_format: bool,
     /// The kind of initramfs is given: an address of `pxe` may stand beside `initramfsType: full-os`.
     pub initramfs_type: bool,
-    /// The generator of the initramfs is given: `initramfs.dracutModules` may stand without it.
-    pub generator: bool,
+    /// The generator of the initramfs, where it is given: `initramfs.generator` does not count.
+    pub generator: Option<Generator>,
 }
 
 /// Reads the configuration file at `path` with all that it builds on.

@@ -97,20 +97,20 @@ pub(super) fn name(text: &str) -> Checked {
 
 /// A place in the image or on the media: relative ones are taken from the root, and nothing leads out of it.
 pub(super) fn destination(text: &str) -> Checked {
-    let mut names = text.split('/').filter(|name| !matches!(*name, "" | "."));
-    if names.any(|name| name == "..") {
-        return Err(format!("is {}, and must be without `..`", quoted(text)));
-    }
-    let mut names = text.split('/').filter(|name| !matches!(*name, "" | "."));
-    unless(names.next().is_some(), || {
+    folder(text)?;
+    let is_root = !text.split('/').any(|name| !matches!(name, "" | "."));
+    unless(!is_root, || {
         format!("is {}, which names the root folder itself", quoted(text))
     })
 }
 
 /// A folder of the image: as [`destination`], or the root.
 pub(super) fn folder(text: &str) -> Checked {
-    unless(!text.split('/').any(|name| name == ".."), || {
-        format!("is {}, and must be without `..`", quoted(text))
+    if text.split('/').any(|name| name == "..") {
+        return Err(format!("is {}, and must be without `..`", quoted(text)));
+    }
+    unless(tree::TreePath::parse(text).is_ok(), || {
+        format!("is {}, and a part of it cannot be a name", quoted(text))
     })
 }
 

@@ -2,8 +2,8 @@
 
 use config::file::{Overrides, load};
 use config::settings::{
-    BootstrapUrl, FileSource, ImageHistory, InitramfsType, Input, KdumpBootFiles, OutputFormat,
-    SelinuxMode,
+    BootstrapUrl, FileSource, Generator, ImageHistory, InitramfsType, Input, KdumpBootFiles,
+    OutputFormat, SelinuxMode,
 };
 
 use crate::Folder;
@@ -44,7 +44,7 @@ output: {image: {path: base.iso, format: iso}}
 iso: {initramfsType: bootstrap, kdumpBootFiles: none, volumeId: BASE}
 pxe: {initramfsType: bootstrap, kdumpBootFiles: none, bootstrapFileUrl: 'http://base/a.iso'}
 os: {hostname: base, imageHistory: none, selinux: {mode: permissive}, packages: {removePackageManager: true}, uki: {mode: create}}
-initramfs: {generator: native}
+initramfs: {generator: dracut}
 rootImage: {compression: {algorithm: xz}}
 ";
     let derived = "
@@ -53,7 +53,7 @@ output: {image: {format: pxe-dir}}
 iso: {initramfsType: full-os, kdumpBootFiles: keep, volumeId: DERIVED}
 pxe: {bootstrapFileUrl: 'http://derived/a.iso'}
 os: {hostname: derived, selinux: {mode: enforcing}, packages: {removePackageManager: false}, uki: {mode: passthrough}}
-initramfs: {generator: dracut}
+initramfs: {generator: native}
 rootImage: {compression: {algorithm: lz4}}
 ";
     let folder = chain(base, derived);
@@ -80,10 +80,7 @@ rootImage: {compression: {algorithm: lz4}}
     assert_eq!(settings.hostname(), Some("derived"));
     assert_eq!(settings.image_history(), Some(ImageHistory::None));
     assert_eq!(settings.selinux(), Some(SelinuxMode::Enforcing));
-    assert_eq!(
-        settings.initramfs.generator,
-        Some(config::settings::Generator::Dracut)
-    );
+    assert_eq!(settings.initramfs.generator, Some(Generator::Native));
     assert_eq!(
         settings.root_image.compression,
         Some(formats::squashfs::Compression::Lz4)
@@ -308,7 +305,7 @@ fn what_the_command_line_gives_need_not_be_right_in_the_file() {
         output_path: true,
         output_format: true,
         initramfs_type: true,
-        generator: true,
+        generator: Some(Generator::Dracut),
     };
     for text in [
         "output: {image: {format: cosi}}",
@@ -323,6 +320,15 @@ fn what_the_command_line_gives_need_not_be_right_in_the_file() {
         let faults = load(&path, Overrides::default()).expect_err(text);
         assert_eq!(faults.count(), 1, "{faults}");
     }
+    folder.write(
+        "config.yaml",
+        "initramfs: {generator: native, omitModules: [a]}",
+    );
+    let faults = load(&path, overrides).unwrap_err();
+    assert!(
+        faults.to_string().contains("dracut does not read it"),
+        "{faults}"
+    );
 }
 
 #[test]

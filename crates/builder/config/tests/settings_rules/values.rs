@@ -440,6 +440,14 @@ fn keys_that_exclude_each_other_are_refused_together_and_one_is_needed() {
             "`pxe.bootstrapFileUrl` stands beside `pxe.bootstrapBaseUrl`",
         ),
         (
+            "initramfs: {generator: dracut, ¦addModules: [a]}",
+            "`initramfs.addModules` is of the generator `native`, and dracut does not read it",
+        ),
+        (
+            "initramfs: {generator: dracut, ¦install: [/a]}",
+            "`initramfs.install` is of the generator `native`",
+        ),
+        (
             "initramfs: {¦dracutModules: upstream}",
             "`initramfs.dracutModules` needs `initramfs.generator: dracut`",
         ),

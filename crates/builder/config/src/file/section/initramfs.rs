@@ -7,6 +7,7 @@ use crate::file::form::key;
 use crate::file::rule;
 use crate::file::section::files::ADDITIONAL_FILE;
 use crate::file::shape::{Choice, Integer, Text};
+use crate::file::source::Mark;
 use crate::settings::{AdditionalFile, DracutModules, Generator};
 
 pub(super) const INITRAMFS: Section<InitramfsValues> = Section("Initramfs", initramfs);
@@ -21,6 +22,8 @@ pub(in crate::file) struct InitramfsValues {
     pub(in crate::file) omit_modules: Vec<String>,
     pub(in crate::file) install: Vec<String>,
     pub(in crate::file) additional_files: Vec<AdditionalFile>,
+    /// Keys that only the native generator heeds, as far as they are given.
+    pub(in crate::file) native_only: Vec<(&'static str, Mark)>,
 }
 
 const GENERATORS: Choice<Generator> = Choice(&[
@@ -54,7 +57,7 @@ fn initramfs(fields: &mut Fields<'_>) -> InitramfsValues {
     .default("`liveos`");
     let add = key(
         "addModules",
-        "Kernel modules to take along, by name or alias, besides those that live media need.",
+        "Kernel modules to take along, by name or alias, besides those that live media need. With `generator: native` only, as the three keys below: dracut heeds files in the image's `/etc/dracut.conf.d`, which `os.additionalFiles` puts there.",
     );
     let omit = key("omitModules", "Kernel modules to leave out.");
     let install = key(
@@ -63,7 +66,7 @@ fn initramfs(fields: &mut Fields<'_>) -> InitramfsValues {
     );
     let files = key("additionalFiles", "Files of this machine to put in.");
     let word = Text::of("the name of a kernel module", rule::name);
-    InitramfsValues {
+    let mut values = InitramfsValues {
         generator: fields.get(generator.ours(), &GENERATORS),
         dracut_modules: fields.marked(modules.ours(), &DRACUT_MODULES),
         add_modules: fields.list(add.ours(), word),
@@ -73,7 +76,12 @@ fn initramfs(fields: &mut Fields<'_>) -> InitramfsValues {
             Text::of("a path of the image", rule::destination),
         ),
         additional_files: fields.list(files.ours(), ADDITIONAL_FILE),
-    }
+        native_only: Vec::new(),
+    };
+    let native_only = ["addModules", "omitModules", "install", "additionalFiles"];
+    let given = native_only.map(|name| fields.mark(name).map(|mark| (name, mark)));
+    values.native_only = given.into_iter().flatten().collect();
+    values
 }
 
 fn root_image(fields: &mut Fields<'_>) -> Option<Compression> {
