@@ -37,7 +37,6 @@ use crate::settings::{Generator, Settings};
 
 /// What the command line says itself, so that files need not be right about it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a key of its own")]
 pub struct Overrides {
     /// The output's path is given: `output.image.path` does not count.
     pub output_path: bool,
