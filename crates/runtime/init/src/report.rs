@@ -47,6 +47,9 @@ impl Report {
         if let Some(medium) = &self.medium {
             let labels: Vec<String> = medium.identity.labels.iter().map(|l| string(l)).collect();
             put("medium", &string(&medium.path()));
+            if let Some(url) = &medium.url {
+                put("medium_url", &string(url));
+            }
             put("medium_file_system", &string(medium.identity.kind));
             put("medium_labels", &format!("[{}]", labels.join(", ")));
             put("medium_uuid", &string(&medium.identity.uuid));

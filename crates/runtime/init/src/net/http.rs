@@ -29,7 +29,8 @@ pub(crate) fn ask(
     ask: &Ask<'_>,
     certificates: impl FnOnce() -> io::Result<Vec<u8>>,
 ) -> Result<Reply, Trouble> {
-    let uri: Uri = ask.url.parse().map_err(hopeless)?;
+    let no_url = |error: ureq::http::uri::InvalidUri| Trouble::NoUrl(error.to_string());
+    let uri: Uri = ask.url.parse().map_err(no_url)?;
     let is_secure = uri.scheme_str() == Some("https");
     let config = Agent::config_builder()
         .user_agent(USER_AGENT)
@@ -110,10 +111,6 @@ fn part(text: &str) -> Option<(u64, u64)> {
     Some((first.parse().ok()?, all.parse().ok()?))
 }
 
-fn hopeless(error: impl std::fmt::Display) -> Trouble {
-    Trouble::Hopeless(error.to_string())
-}
-
 fn trouble(error: Error) -> Trouble {
     match error {
         Error::Rustls(error) => Trouble::Certificate(error.to_string()),
@@ -126,11 +123,10 @@ fn trouble(error: Error) -> Trouble {
             Trouble::Certificate(error.to_string())
         }
         Error::Tls(_) | Error::Pem(_) => Trouble::Certificate(error.to_string()),
-        Error::BadUri(_)
-        | Error::Http(_)
-        | Error::RedirectFailed
-        | Error::TooManyRedirects
-        | Error::RequireHttpsOnly(_) => hopeless(error),
+        Error::BadUri(_) | Error::Http(_) => Trouble::NoUrl(error.to_string()),
+        Error::RedirectFailed | Error::TooManyRedirects | Error::RequireHttpsOnly(_) => {
+            Trouble::Refused(error.to_string())
+        }
         error => Trouble::Unreachable(error.to_string()),
     }
 }

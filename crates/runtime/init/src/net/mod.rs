@@ -136,8 +136,10 @@ pub(crate) enum Trouble {
     Unreachable(String),
     /// The server does not prove who it is.
     Certificate(String),
-    /// It will not be better later.
-    Hopeless(String),
+    /// It leads us where we do not go.
+    Refused(String),
+    /// This is no URL.
+    NoUrl(String),
 }
 
 /// The network of the machine.

@@ -62,6 +62,8 @@ fn mount(system: &mut dyn System, report: &mut Report, target: &str) -> Result<(
         let cause = "root= is not live:";
         return Err(Failure::new(NO_LIVE_ROOT, cause));
     };
+    // So is the network, which is waited for where the medium comes from there.
+    request.network.needed = matches!(request.root, Root::Url(_));
     // What lies there is dracut's; only a copy of the image needs a file system of its own.
     if request.ram || matches!(request.root, Root::Url(_)) {
         start::mount_run_initramfs(system)?;

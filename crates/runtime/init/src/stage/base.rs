@@ -41,7 +41,7 @@ pub(crate) fn run(boot: &mut Boot<'_>, request: &Request, medium: &Medium) -> Re
     };
     let mut is_file = !is_image(medium.identity.kind);
     // What came over the network is in memory already.
-    if request.ram && !medium.in_memory {
+    if request.ram && medium.url.is_none() {
         copy_to_ram(boot, request, &image)?;
         if is_file {
             release_medium(boot);

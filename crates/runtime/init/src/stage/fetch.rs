@@ -141,7 +141,8 @@ impl Download<'_, '_> {
         let failure = |code, cause: String| Failure::new(code, format!("{}: {cause}", self.shown));
         let reply = match self.boot.system.ask(&ask) {
             Ok(reply) => reply,
-            Err(Trouble::Hopeless(cause)) => return Err(failure(ROOT_UNKNOWN, cause)),
+            Err(Trouble::NoUrl(cause)) => return Err(failure(ROOT_UNKNOWN, cause)),
+            Err(Trouble::Refused(cause)) => return Err(failure(FETCH_REFUSED, cause)),
             Err(Trouble::Certificate(cause)) => return Err(failure(FETCH_CERTIFICATE, cause)),
             Err(Trouble::Unreachable(cause)) => {
                 let code = if self.file.is_some() {
@@ -310,7 +311,7 @@ fn attach(boot: &mut Boot<'_>, url: &str) -> Result<Medium, Failure> {
     Ok(Medium {
         name: device.strip_prefix("/dev/").unwrap_or(&device).to_owned(),
         identity,
-        in_memory: true,
+        url: Some(shown),
     })
 }
 

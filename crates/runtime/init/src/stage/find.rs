@@ -42,8 +42,8 @@ pub(crate) struct Medium {
     pub(crate) name: String,
     /// What it holds.
     pub(crate) identity: Identity,
-    /// Whether it is in memory already, and nothing has to be copied there.
-    pub(crate) in_memory: bool,
+    /// Where it came from, for people, where that was the network: it is in memory, and nothing has to be copied there.
+    pub(crate) url: Option<String>,
 }
 
 impl Medium {
@@ -227,7 +227,7 @@ impl Search<'_, '_> {
             self.found = Some(Medium {
                 name: name.to_owned(),
                 identity,
-                in_memory: false,
+                url: None,
             });
         }
     }

@@ -22,6 +22,9 @@ use crate::uevent;
 const PACKETS: &str = "af_packet";
 /// Where chips between a card and its cable are. The kernel asks a program for their drivers, and there is none here to answer.
 const PHYS: &str = "/sys/bus/mdio_bus/devices";
+/// Where the kernel lists its routes, and the longest list that is read, in bytes; a longer one counts as none.
+const ROUTES: &str = "/proc/net/route";
+const MAX_ROUTES: usize = 1 << 20;
 /// The longest attribute that is read, in bytes.
 const ATTRIBUTE: usize = 4096;
 
@@ -40,7 +43,13 @@ struct Search<'a, 'b> {
 }
 
 /// Brings the network up, and leaves word of it for who comes later.
-pub(crate) fn run(boot: &mut Boot<'_>, request: &Request) -> Result<Connection, Failure> {
+///
+/// One that is up is used as it is: a kernel may have configured it, or dracut.
+pub(crate) fn run(boot: &mut Boot<'_>, request: &Request) -> Result<(), Failure> {
+    if is_up(boot) {
+        boot.step("network: it is up already");
+        return Ok(());
+    }
     let connection = connect(boot, request)?;
     hand_over(boot, &connection);
     let (card, address) = (&connection.card, connection.address);
@@ -52,7 +61,22 @@ pub(crate) fn run(boot: &mut Boot<'_>, request: &Request) -> Result<Connection, 
         "network: {card} has {address}/{}{by}",
         connection.prefix_len
     ));
-    Ok(connection)
+    Ok(())
+}
+
+/// Whether there is a way to anywhere by a card.
+///
+/// Source: Linux, `fib_route_seq_show`: a line for each route below a line of titles, the card's name first.
+fn is_up(boot: &Boot<'_>) -> bool {
+    let table = boot.system.read(ROUTES, MAX_ROUTES).unwrap_or_default();
+    let table = String::from_utf8_lossy(&table);
+    let cards = table
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split('\t').next());
+    cards
+        .map(str::trim)
+        .any(|card| !card.is_empty() && card != "lo")
 }
 
 /// Brings the network up; answers with how the machine is on it.

@@ -169,7 +169,7 @@ fn a_move_is_followed_and_a_circle_is_not() {
         &asking(&format!("http://127.0.0.1:{port}/f")),
         no_certificates,
     );
-    assert!(matches!(circle, Err(Trouble::Hopeless(_))), "{circle:?}");
+    assert!(matches!(circle, Err(Trouble::Refused(_))), "{circle:?}");
 }
 
 #[test]
@@ -198,10 +198,7 @@ fn what_is_no_answer_may_be_one_later_and_what_is_no_url_never() {
     assert!(matches!(nobody, Err(Trouble::Unreachable(_))), "{nobody:?}");
     for url in ["http://[::1/x", "http://a b/"] {
         let reply = ask(&asking(url), no_certificates);
-        assert!(
-            matches!(reply, Err(Trouble::Hopeless(_))),
-            "{url}: {reply:?}"
-        );
+        assert!(matches!(reply, Err(Trouble::NoUrl(_))), "{url}: {reply:?}");
     }
 }
 
@@ -291,5 +288,5 @@ fn ref_a_server_must_prove_who_it_is() {
     let (port, _asked) = serve(vec![moved.to_owned()], Some(server_config(good.path())));
     let url = format!("https://127.0.0.1:{port}/f");
     let led = ask(&asking(&url), || std::fs::read(good.path().join("ca.pem")));
-    assert!(matches!(led, Err(Trouble::Hopeless(_))), "{led:?}");
+    assert!(matches!(led, Err(Trouble::Refused(_))), "{led:?}");
 }

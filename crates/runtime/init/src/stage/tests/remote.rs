@@ -85,7 +85,9 @@ fn an_iso_is_fetched_once_and_booted_from_memory() {
     fake.card(0, 2, "eth0").replies(Ok(whole(iso("CDROM"))));
     let (failure, report, _) = run(&mut fake);
     assert_eq!(failure.code.code, "L0603", "{failure}");
-    assert_eq!(report.medium.unwrap().path(), "/dev/loop0");
+    let medium = report.medium.unwrap();
+    assert_eq!(medium.path(), "/dev/loop0");
+    assert_eq!(medium.url.as_deref(), Some(URL));
     let begin = fake.done.iter().position(|line| line == "listen").unwrap();
     let steps: Vec<_> = fake.done[begin..]
         .iter()
@@ -138,6 +140,45 @@ fn a_root_file_system_image_alone_is_a_medium_too() {
             .iter()
             .any(|line| line.contains("/run/initramfs/live "))
     );
+}
+
+#[test]
+fn the_drivers_of_chips_that_a_card_needs_are_there_before_it_is_switched_on() {
+    let mut fake = machine("");
+    fake.file(
+        media::MODULE_INDEX,
+        "liveos module index 1\nmodule realtek /realtek.ko\nmodule marvell /marvell.ko\n\
+         alias mdio:0000000000011100110010010001???? realtek\nalias mdio:00000001010000010000110011???? marvell\n",
+    )
+    .file("/sys/bus/mdio_bus/devices/r8169-0:00/phy_id", "0x001cc915\n")
+    .file("/sys/bus/mdio_bus/devices/fixed-0:00/phy_id", "none\n");
+    fake.card(0, 2, "eth0").replies(Ok(whole(iso("X"))));
+    run(&mut fake);
+    let steps: Vec<_> = fake
+        .done
+        .iter()
+        .filter(|line| line.starts_with("load") || line.starts_with("up"))
+        .collect();
+    assert_eq!(steps, ["load /realtek.ko async_probe", "up 2"]);
+}
+
+#[test]
+fn a_network_that_somebody_else_brought_up_is_used_as_it_is() {
+    let mut fake = machine("");
+    fake.file(
+        "/proc/net/route",
+        "Iface\tDestination\tGateway\neth0\t00000000\t0202000A\n",
+    );
+    fake.card(0, 2, "eth0").replies(Ok(whole(iso("X"))));
+    assert_eq!(ends(&mut fake).code.code, "L0603");
+    assert!(fake.done_of("up").is_empty() && fake.done_of("address").is_empty());
+    for nothing in ["Iface\tDestination\n", "Iface\nlo\t0000007F\n"] {
+        let mut fake = machine("");
+        fake.file("/proc/net/route", nothing);
+        fake.card(0, 2, "eth0").replies(Ok(whole(iso("X"))));
+        ends(&mut fake);
+        assert_eq!(fake.done_of("up"), ["2"]);
+    }
 }
 
 #[test]
@@ -259,7 +300,8 @@ fn what_a_server_refuses_is_told_at_once_and_what_may_get_better_is_asked_again(
         (Ok(whole(Vec::new())), "L0219", 1),
         (Ok(whole(b"<html>".repeat(999))), "L0219", 1),
         (Err(Trouble::Certificate("expired".into())), "L0220", 1),
-        (Err(Trouble::Hopeless("no URL".into())), "L0102", 1),
+        (Err(Trouble::NoUrl("no URL".into())), "L0102", 1),
+        (Err(Trouble::Refused("a circle".into())), "L0215", 1),
         (Err(Trouble::Unreachable("refused".into())), "L0214", 9),
         (Ok(status(500)), "L0214", 9),
     ] {
