@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use tree::TreePath;
@@ -39,7 +39,7 @@ pub enum Network {
 /// Something of the host's that a program sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bind {
-    /// A file or folder of the host, as an absolute path.
+    /// A file or folder of the host; a relative path is meant from the caller's folder.
     pub host: PathBuf,
     /// Where it is seen. What is missing on the way is made for the time.
     pub inside: TreePath,
@@ -143,7 +143,7 @@ impl Program {
             path.get(1..).unwrap_or_default().to_vec()
         };
         let binds = self.binds.iter().map(|bind| SpecBind {
-            host: bind.host.as_os_str().as_bytes().to_vec(),
+            host: absolute(&bind.host).as_os_str().as_bytes().to_vec(),
             inside: bytes(&bind.inside),
             read_only: bind.read_only,
         });
@@ -168,6 +168,17 @@ impl Program {
             ..Spec::default()
         }
     }
+}
+
+/// The path from the root: the sandbox's processes are in another folder than the caller. An empty path is the caller's folder.
+fn absolute(path: &Path) -> PathBuf {
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
+    // OK: it fails only where the caller's folder is gone; the error then comes from what is not found.
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
 /// How a program ended.
