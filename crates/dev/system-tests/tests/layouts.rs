@@ -14,6 +14,9 @@ const LAYOUTS: [Layout; 3] = [
     Layout::AzureLinux4,
 ];
 
+/// What media of another tool did not have on their command line: the console, and what the machines of these tests need.
+const PARAMETERS: &str = "console=ttyS0 quiet no_timer_check";
+
 /// A system in `layout`, with a file system of its own for `/boot` or without.
 fn system(layout: Layout, partitions: Partitions) -> TestSystem {
     TestSystem {
@@ -117,4 +120,71 @@ fn ref_media_that_are_made_from_media_are_the_same() {
         assert!(bytes(&second) == bytes(&third), "{layout:?}");
         has_own_menu(layout, &third).unwrap();
     }
+}
+
+/// Puts the medium `iso` of ours together again as another tool would have it, and answers with that: `line` is run in a folder with
+/// `root.img` (the root file system image), `system` (its content), `kernel`, `shim.efi` and `grub.efi`, and fills the folder `iso`.
+fn made_over(
+    iso: &std::path::Path,
+    folder: &std::path::Path,
+    line: &str,
+) -> Result<std::path::PathBuf> {
+    let kernels = names(iso, "/boot")?;
+    let kernel = kernels.iter().find(|name| name.starts_with("vmlinuz-"));
+    let kernel = format!("/boot/{}", kernel.context("the ISO has no kernel")?);
+    for (path, name) in [
+        ("/liveos/rootfs.img", "root.img"),
+        (kernel.as_str(), "kernel"),
+        ("/EFI/BOOT/BOOTX64.EFI", "shim.efi"),
+        ("/EFI/BOOT/grubx64.efi", "grub.efi"),
+    ] {
+        extract(iso, path, &folder.join(name))?;
+    }
+    let whole = format!(
+        "set -eu; umask 022; mkdir iso; unsquashfs -quiet -no-progress -dest system root.img >/dev/null; {line}; \
+         xorriso -as mkisofs -quiet -R -J -V OTHER -o other.iso iso; rm -r iso system root.img"
+    );
+    let mut command = tools::command("sh");
+    tools::output(command.args(["-c", &whole]).current_dir(folder))?;
+    Ok(folder.join("other.iso"))
+}
+
+/// KIWI: an ext4 file system in squashfs, the kernel under a name without a version.
+const KIWI: &str = "mkdir -p inner/LiveOS iso/LiveOS iso/boot/x86_64/loader iso/EFI/BOOT; \
+    truncate -s 768M inner/LiveOS/rootfs.img; mkfs.ext4 -q -F -d system inner/LiveOS/rootfs.img; \
+    mksquashfs inner iso/LiveOS/squashfs.img -quiet -no-progress -comp lz4; rm -r inner; cp kernel iso/boot/x86_64/loader/linux; \
+    cp shim.efi iso/EFI/BOOT/bootx64.efi; cp grub.efi iso/EFI/BOOT/grubx64.efi";
+
+/// live-build: squashfs, the kernel beside it.
+const LIVE_BUILD: &str = "mkdir -p iso/live iso/EFI/boot; mv root.img iso/live/filesystem.squashfs; touch root.img; \
+    cp kernel iso/live/vmlinuz; cp shim.efi iso/EFI/boot/bootx64.efi; cp grub.efi iso/EFI/boot/grubx64.efi";
+
+/// Makes media of ours from media of another tool, and starts them.
+fn becomes_ours(line: &str) -> Result<()> {
+    let needed = ["unsquashfs", "mksquashfs"];
+    if !tools::available(&FOR_BOOTS) || !tools::available(&needed) {
+        return Ok(());
+    }
+    if !tools::is_root() {
+        // Only root can unpack what belongs to others, and devices.
+        return Ok(());
+    }
+    let disk = fixture::test_system(&TestSystem::default())?;
+    let first = iso(&disk, &["--compression", "lz4"])?;
+    let folder = tempfile::tempdir()?;
+    let other = made_over(&first, folder.path(), line)?;
+    let again = folder.path().join("again.iso");
+    let arguments = ["--compression", "lz4", "--append", PARAMETERS];
+    builds::build(&other, &again, &arguments)?;
+    passes(&again, Firmware::Uefi)
+}
+
+#[test]
+fn ref_media_of_kiwi_become_media_of_ours() {
+    becomes_ours(KIWI).unwrap();
+}
+
+#[test]
+fn ref_media_of_live_build_become_media_of_ours() {
+    becomes_ours(LIVE_BUILD).unwrap();
 }
