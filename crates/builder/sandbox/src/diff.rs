@@ -235,3 +235,6 @@ fn is_same_content(one: &Content, other: &Content) -> bool {
         && one.pieces().count() == other.pieces().count()
         && one.pieces().zip(other.pieces()).all(same)
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,9 +54,18 @@ impl Scratch {
     /// Makes one below `base`, and removes those whose keeper is dead.
     pub(super) fn create(base: &Path) -> Result<Self> {
         remove_stale(base);
-        let doing =
-            |error: Errno| Error::io("making a folder for the sandbox", error.into()).in_file(base);
         let (folder, top, lock) = claim(base)?;
+        Self::fill(&folder, top, lock).map_err(|error| {
+            // What is half made is of no use. Where even that fails, the next keeper finds it.
+            if let Ok(top) = rustix::fs::open(&folder, FOLDER, Mode::empty()) {
+                let _ = discard(&folder, &top);
+            }
+            Error::io("making a folder for the sandbox", error.into()).in_file(&folder)
+        })
+    }
+
+    /// Makes what is in the folder.
+    fn fill(folder: &Path, top: OwnedFd, lock: OwnedFd) -> rustix::io::Result<Self> {
         let folder_mode = Mode::RWXU | Mode::RGRP | Mode::XGRP | Mode::ROTH | Mode::XOTH;
         for (name, mode) in [
             ("root", folder_mode),
@@ -64,15 +73,14 @@ impl Scratch {
             ("lent", Mode::RWXU),
             ("aside", Mode::RWXU),
         ] {
-            rustix::fs::mkdirat(&top, name, mode).map_err(doing)?;
+            rustix::fs::mkdirat(&top, name, mode)?;
         }
         let open = |name: &str| rustix::fs::openat(&top, name, FOLDER, Mode::empty());
-        let (root, aside) = (open("root").map_err(doing)?, open("aside").map_err(doing)?);
+        let (root, aside) = (open("root")?, open("aside")?);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let pack =
-            rustix::fs::openat(&top, "pack", flags, Mode::RUSR | Mode::WUSR).map_err(doing)?;
+        let pack = rustix::fs::openat(&top, "pack", flags, Mode::RUSR | Mode::WUSR)?;
         let mut scratch = Self {
-            folder,
+            folder: folder.to_path_buf(),
             top,
             root,
             aside,
@@ -160,7 +168,10 @@ impl Scratch {
         let latest = self.stamps.values().map(|stamp| stamp.changed).max();
         let latest = latest.unwrap_or_default();
         for _ in 0..MAX_WAIT {
-            if self.now()? > latest {
+            let now = self.now().map_err(|error| {
+                Error::io("reading the file system's clock", error.into()).in_file(&self.folder)
+            })?;
+            if now > latest {
                 break;
             }
             std::thread::sleep(std::time::Duration::from_millis(1));
@@ -169,10 +180,7 @@ impl Scratch {
     }
 
     /// The time that the file system gives to what changes now.
-    fn now(&self) -> Result<Timestamp> {
-        let doing = |error: Errno| {
-            Error::io("reading the file system's clock", error.into()).in_file(&self.folder)
-        };
+    fn now(&self) -> rustix::io::Result<Timestamp> {
         let now = rustix::fs::Timespec {
             tv_sec: 0,
             tv_nsec: rustix::fs::UTIME_NOW,
@@ -181,9 +189,8 @@ impl Scratch {
             last_access: now,
             last_modification: now,
         };
-        rustix::fs::utimensat(&self.top, "lock", &times, AtFlags::empty()).map_err(doing)?;
-        let stat = rustix::fs::statx(&self.top, "lock", AtFlags::empty(), StatxFlags::CTIME)
-            .map_err(doing)?;
+        rustix::fs::utimensat(&self.top, "lock", &times, AtFlags::empty())?;
+        let stat = rustix::fs::statx(&self.top, "lock", AtFlags::empty(), StatxFlags::CTIME)?;
         Ok(Timestamp {
             seconds: stat.stx_ctime.tv_sec,
             nanoseconds: stat.stx_ctime.tv_nsec,
