@@ -4,14 +4,14 @@
 //! over symbolic links leads to a place of the image, never of the machine.
 
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use block::{Content, DiskFile, Error, Result};
+use block::{Content, Error, Result};
 use config::settings::{AdditionalDirectory, AdditionalFile, FileSource};
 use tree::{Inode, Node, Timestamp, Tree};
 
+use super::host_file::HostFile;
 use super::place;
 
 /// How deep a folder of the machine may be; deeper ones are refused.
@@ -55,14 +55,7 @@ fn add_file(tree: &mut Tree<Content>, file: &AdditionalFile, time: Timestamp) ->
 
 /// A file of the machine: its content, to be read later, and its permissions.
 fn open(path: &Path) -> Result<(Content, u16)> {
-    let failed = |error| Error::io("opening the file", error).in_file(path);
-    let metadata = std::fs::metadata(path).map_err(failed)?;
-    if !metadata.is_file() {
-        let message = "it is no regular file";
-        return Err(Error::unsupported("opening the file", message).in_file(path));
-    }
-    let file = DiskFile::open(path)?;
-    let permissions = u16::try_from(metadata.permissions().mode() & 0o7777).unwrap_or(0o644);
+    let (file, permissions) = HostFile::open(path)?;
     Ok((Content::from_source(Arc::new(file)), permissions))
 }
 
@@ -207,6 +200,7 @@ fn put_link(
 mod tests {
     use super::*;
     use crate::steps::place::tests::{TIME, text_of, tree_of};
+    use std::os::unix::fs::PermissionsExt as _;
 
     fn file(source: FileSource, destination: &str, permissions: Option<u16>) -> AdditionalFile {
         AdditionalFile {
@@ -301,6 +295,28 @@ mod tests {
         assert_eq!(permissions(&tree), [0o755, 0o755, 0o711, 0o640]);
         add_directories(&mut tree, &[directory(Some(0o700))], TIME).unwrap();
         assert_eq!(permissions(&tree), [0o700, 0o700, 0o700, 0o640]);
+    }
+
+    #[test]
+    fn files_that_are_added_are_not_held_open() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a"), "x").unwrap();
+        let directory = AdditionalDirectory {
+            source: folder.path().to_path_buf(),
+            destination: "/x".into(),
+            new_directory_permissions: 0o755,
+            merged_directory_permissions: None,
+            child_file_permissions: 0o755,
+        };
+        let mut tree = tree_of(&[]);
+        add_directories(&mut tree, &[directory], TIME).unwrap();
+        let open = std::fs::read_dir("/proc/self/fd").unwrap();
+        let open = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        let ours: Vec<_> = open
+            .filter(|path| path.starts_with(folder.path()))
+            .collect();
+        assert!(ours.is_empty(), "{ours:?}");
+        assert_eq!(text_of(&tree, "x/a"), "x");
     }
 
     #[test]

@@ -219,7 +219,7 @@ impl Describer<'_> {
                 "childFilePermissions",
                 octal(directory.child_file_permissions).into(),
             ),
-            ("sha256HashMap", Value::Object(digests)),
+            ("sha256hashmap", Value::Object(digests)),
         ]))
     }
 
