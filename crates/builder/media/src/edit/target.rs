@@ -145,10 +145,7 @@ pub fn copy(from: &DiskFile, to: &DiskFile) -> Result<()> {
     if rustix::fs::ioctl_ficlone(to.file().as_fd(), from.file().as_fd()).is_ok() {
         return Ok(());
     }
-    to.file()
-        .set_len(from.len())
-        .map_err(|error| Error::io("copying the media", error).in_file(to.path()))?;
-    std::thread::scope(|scope| {
+    std::thread::scope(|scope| -> Result<()> {
         let (copied, strides) = std::sync::mpsc::sync_channel::<()>(1);
         scope.spawn(move || {
             // What fails here fails again where the copy is synced as a whole, and is told there.
@@ -166,7 +163,11 @@ pub fn copy(from: &DiskFile, to: &DiskFile) -> Result<()> {
             }
         }
         Ok(())
-    })
+    })?;
+    // The end may be a hole.
+    to.file()
+        .set_len(from.len())
+        .map_err(|error| Error::io("copying the media", error).in_file(to.path()))
 }
 
 /// Copies a range in the kernel where it can, else through memory.
