@@ -87,6 +87,10 @@ pub(crate) struct BuildArguments {
     #[arg(long, conflicts_with_all = ["compression", "level"])]
     pub(crate) smallest: bool,
 
+    /// How much room the ISO keeps free for `liveos edit`, in MiB; 0 for none. Where it is full, an ISO gets longer.
+    #[arg(long, value_name = "MIB")]
+    pub(crate) reserve: Option<u32>,
+
     /// Make the root file system image anew where it could be passed on from the input media as it is.
     #[arg(long)]
     pub(crate) rebuild: bool,

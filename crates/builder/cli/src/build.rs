@@ -131,7 +131,9 @@ impl<'p> Build<'p> {
             netboot: None,
         };
         if is_iso || self.plan.network.is_some() {
-            parts.iso = Some(boot_files::iso(inputs, &common, self.progress)?);
+            let (files, mut description) = boot_files::iso(inputs, &common, self.progress)?;
+            description.reserved = self.job.reserved;
+            parts.iso = Some((files, description));
         }
         if !is_iso {
             parts.netboot = Some(boot_files::netboot(inputs, &common, self.progress)?);

@@ -24,6 +24,8 @@ pub(crate) struct Job {
     pub(crate) settings: Settings,
     /// What is asked for, but for what only the input says.
     pub(crate) request: Request,
+    /// How many bytes of an ISO are kept free for later changes.
+    pub(crate) reserved: u64,
 }
 
 impl Job {
@@ -78,6 +80,9 @@ impl Job {
             output,
             settings,
             request,
+            reserved: arguments
+                .reserve
+                .map_or(contract::media::RESERVED_LEN, |mib| u64::from(mib) << 20),
         })
     }
 

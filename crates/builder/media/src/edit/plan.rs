@@ -131,6 +131,20 @@ pub(super) fn outcome(original: &Tree<Content>, edits: &Edits) -> Result<Outcome
     Ok(outcome)
 }
 
+/// The paths of the files in a tree that start Linux.
+pub(super) fn menus(tree: &Tree<Content>) -> Result<Vec<String>> {
+    let unchanged = Change {
+        parameters: &Parameters::default(),
+        initramfs: None,
+    };
+    let starts_linux = |(_, dialect, bytes): &(String, Dialect, Vec<u8>)| {
+        edit(*dialect, bytes, &unchanged).is_ok_and(|changed| !changed.lines.is_empty())
+    };
+    let configs = configs(tree, &BTreeMap::new())?;
+    let menus = configs.into_iter().filter(starts_linux);
+    Ok(menus.map(|(path, ..)| path).collect())
+}
+
 /// The files that look like boot configuration, as they are before parameters change: those of the media, and what takes their place.
 fn configs(
     original: &Tree<Content>,

@@ -11,10 +11,11 @@
 mod change;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use block::{Content, Error, Piece, ReadAt, Result};
+use formats::fat;
 use formats::iso9660::{self, Editor};
 use tree::{Node, Tree};
 
@@ -23,6 +24,9 @@ use super::plan::{self, Edits, Outcome, Stored};
 use super::room::{Home, SECTOR, path_of};
 use super::target::Target;
 use super::{Report, Wish};
+
+/// The most bytes of a boot image for UEFI that are looked into, from its start; what lies behind them is not seen.
+const MAX_ESP: u64 = 256 << 20;
 
 /// Changes the ISO in `target`; where nothing is asked for, only says what it is.
 ///
@@ -204,7 +208,38 @@ impl Media {
                     .to_owned(),
             );
         }
+        if !edits.parameters.is_empty() || edits.additions.is_some() {
+            warnings.extend(self.esp_menus()?.into_iter().map(|path| {
+                format!(
+                    "the boot image for UEFI has a menu of its own, {path}, which stays as it is"
+                )
+            }));
+        }
         Ok(warnings)
+    }
+
+    /// The boot menus in boot images for UEFI; ours have none, only what leads to the one on the ISO.
+    fn esp_menus(&self) -> Result<Vec<String>> {
+        let mut menus = Vec::new();
+        let boots = iso9660::boot_catalog(&*self.source)?;
+        let starts: BTreeSet<u64> = boots
+            .iter()
+            .filter(|boot| boot.platform == iso9660::Platform::Efi)
+            .map(|boot| boot.offset)
+            .filter(|offset| *offset < self.source.len())
+            .collect();
+        for offset in starts {
+            let content = Content::new([Piece::Range {
+                source: Arc::clone(&self.source),
+                offset,
+                len: (self.source.len() - offset).min(MAX_ESP),
+            }])?;
+            // What is no FAT file system has no menu that could be read.
+            if let Ok(tree) = fat::read_tree(Arc::new(content)) {
+                menus.extend(plan::menus(&tree)?);
+            }
+        }
+        Ok(menus)
     }
 }
 
