@@ -159,6 +159,15 @@ fn ref_either_footer_is_enough_and_the_damaged_one_is_named() {
             assert!(read_all(&image).unwrap() == bench.disk, "byte {at}");
         }
     }
+    let mut bytes = image.clone();
+    bytes[99] ^= 1;
+    let path = bench.path("damaged");
+    std::fs::write(&path, bytes).unwrap();
+    let opened = open_disk_image(&path, &Options::default()).unwrap();
+    let [damage] = opened.damage.as_slice() else {
+        panic!("{:?}", opened.damage);
+    };
+    assert!(damage.starts_with(&path), "{damage}");
     // A file that was cut off behind its data is known by its start.
     let cut = &image[..image.len() - 512];
     assert!(probe(&cut.to_vec()).unwrap());
