@@ -7,9 +7,20 @@ use block::ReadAt;
 /// Reads a source from an offset to its end.
 #[derive(Debug)]
 pub(crate) struct Stream<'a> {
-    pub(crate) source: &'a dyn ReadAt,
+    source: &'a dyn ReadAt,
+    offset: u64,
+}
+
+impl<'a> Stream<'a> {
+    /// What of `source` lies from byte `offset` on.
+    pub(crate) fn new(source: &'a dyn ReadAt, offset: u64) -> Self {
+        Self { source, offset }
+    }
+
     /// Where the next byte is.
-    pub(crate) offset: u64,
+    pub(crate) fn position(&self) -> u64 {
+        self.offset
+    }
 }
 
 impl Read for Stream<'_> {

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use block::{Error, ReadAt, Result, read_vec};
 
+use crate::stream::Stream;
+
 use super::spool::Spool;
 
 /// How much may come out of the archives of one source, in bytes. They go to a file, so the bound is the largest system that a machine
@@ -97,7 +99,7 @@ impl Compression {
         if self == Self::Lz4 {
             return unpack_lz4(source, offset, output, limit);
         }
-        let mut input = BufReader::with_capacity(64 << 10, Stream { source, offset });
+        let mut input = BufReader::with_capacity(64 << 10, Stream::new(&**source, offset));
         let mut decoder = self.decoder(&mut input, offset)?;
         let mut piece = vec![0; PIECE];
         loop {
@@ -114,7 +116,7 @@ impl Compression {
         }
         drop(decoder);
         let ahead = u64::try_from(input.buffer().len()).unwrap_or(0);
-        Ok(input.get_ref().offset.saturating_sub(ahead))
+        Ok(input.get_ref().position().saturating_sub(ahead))
     }
 
     /// How many bytes of a stream are enough to unpack its beginning: a decoder of zstd or lz4 gives nothing before a whole block is there,
@@ -131,7 +133,7 @@ impl Compression {
         if self == Self::Lz4 {
             return lz4_peek(source, offset).unwrap_or_default();
         }
-        let mut input = BufReader::with_capacity(4 << 10, Stream { source, offset });
+        let mut input = BufReader::with_capacity(4 << 10, Stream::new(&**source, offset));
         let mut head = Vec::new();
         if let Ok(decoder) = self.decoder(&mut input, offset) {
             // OK: what was read before an error stays in the vector, and an archive that is damaged at once is none.
@@ -169,25 +171,6 @@ impl Compression {
 fn too_large(offset: u64) -> Error {
     let message = format!("more than {} GiB come out", MAX_UNPACKED >> 30);
     Error::limit("unpacking an initramfs archive", message).at(offset)
-}
-
-/// Reads a source from an offset on.
-struct Stream<'a> {
-    source: &'a Arc<dyn ReadAt>,
-    offset: u64,
-}
-
-impl Read for Stream<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let rest = self.source.len().saturating_sub(self.offset);
-        let take = usize::try_from(rest).unwrap_or(usize::MAX).min(buf.len());
-        let part = buf.get_mut(..take).unwrap_or_default();
-        self.source
-            .read_exact_at(part, self.offset)
-            .map_err(io::Error::other)?;
-        self.offset = self.offset.saturating_add(ReadAt::len(&*part));
-        Ok(take)
-    }
 }
 
 /// Legacy frames: the magic, then blocks of a length (32 bits) and that many bytes; the end of the source, a length of 0, or bytes that

@@ -82,7 +82,7 @@ impl Compression {
     ///
     /// `Corrupt` where the bytes are damaged, `Limit` where more than 1 TiB comes out, `Unsupported` for what is not read.
     pub(super) fn unpack(self, source: &dyn ReadAt, target: &dyn WriteAt) -> Result<u64> {
-        let mut input = BufReader::with_capacity(PIECE, Stream { source, offset: 0 });
+        let mut input = BufReader::with_capacity(PIECE, Stream::new(source, 0));
         let mut decoder = self.decoder(&mut input)?;
         let mut buf = vec![0; PIECE];
         let mut len = 0_u64;
@@ -104,7 +104,7 @@ impl Compression {
 
     /// The first `len` bytes of `source`, unpacked; fewer where it ends, is damaged or is not read.
     pub(super) fn peek(self, source: &dyn ReadAt, len: usize) -> Vec<u8> {
-        let mut input = BufReader::with_capacity(4 << 10, Stream { source, offset: 0 });
+        let mut input = BufReader::with_capacity(4 << 10, Stream::new(source, 0));
         let mut head = vec![0; len];
         let read = self.decoder(&mut input).ok().map(|mut decoder| {
             // OK: what is damaged at once is no archive.
