@@ -433,6 +433,36 @@ fn a_folder_without_an_operating_system_is_refused_at_once() {
 }
 
 #[test]
+fn labels_of_this_machine_are_a_warning_where_the_system_has_selinux() {
+    if !is_root() {
+        eprintln!("SKIPPED: needs root");
+        return;
+    }
+    let label = |folder: &Path, label: &[u8]| {
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::setxattr(folder, "security.selinux", label, flags)
+    };
+    let folder = folder();
+    let count = || {
+        let warnings = open(folder.path()).warnings;
+        let texts = warnings.iter().map(ToString::to_string);
+        texts.filter(|text| text.contains("user_tmp_t")).count()
+    };
+    if label(folder.path(), b"unconfined_u:object_r:user_tmp_t:s0\0").is_err() {
+        eprintln!("SKIPPED: needs a machine that takes labels");
+        return;
+    }
+    assert_eq!(count(), 0);
+    put(
+        &folder.path().join("etc/selinux/config"),
+        b"SELINUX=enforcing\n",
+    );
+    assert_eq!(count(), 1);
+    label(folder.path(), b"system_u:object_r:root_t:s0\0").unwrap();
+    assert!(open(folder.path()).warnings.is_empty());
+}
+
+#[test]
 fn the_same_folder_gives_the_same_tree() {
     let folder = everything();
     let dump = || {

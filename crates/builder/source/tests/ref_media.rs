@@ -406,6 +406,23 @@ fn ref_an_image_in_a_place_of_its_own_is_found_by_its_content() {
         "/somewhere/else.bin"
     );
 
+    // One that is damaged is not in the way, unless it is the only one.
+    medium.put("iso/zzz.img", &[b"hsqs".as_slice(), &[1; 200]].concat());
+    let squashfs = medium.path("iso/zzz.img");
+    let mut bytes = std::fs::read(&squashfs).unwrap();
+    bytes[28] = 4;
+    bytes[29] = 0;
+    std::fs::write(&squashfs, &bytes).unwrap();
+    assert_system(&open(&medium.write(Maker::Xorriso)));
+    let other = Medium::new();
+    other.put("iso/zzz.img", &bytes);
+    let error = refused(&other.write(Maker::Xorriso));
+    assert!(
+        chain(&error).contains("reading /zzz.img"),
+        "{}",
+        chain(&error)
+    );
+
     medium.squashfs("a-second.img", &[]);
     let error = refused(&medium.write(Maker::Xorriso));
     assert_eq!(error.kind(), Kind::Unsupported);

@@ -76,6 +76,7 @@ pub(crate) fn read(path: &Path, warnings: &mut Vec<Warning>) -> Result<(Folder, 
     }
     walk.run(stat.st_dev)?;
     walk.refuse_unreadable(path)?;
+    walk.check_labels(path);
     let folder = Folder { names: walk.names };
     Ok((folder, walk.tree))
 }
@@ -270,6 +271,26 @@ impl Walk<'_> {
             self.unreadable.join(", ")
         );
         Err(Error::new(block::Kind::Io, WHAT, message).in_file(path))
+    }
+
+    /// Warns of SELinux labels that are not the system's own: where SELinux is on, this machine labels what is unpacked on it.
+    fn check_labels(&mut self, path: &Path) {
+        let root = self.tree.inode(self.tree.root());
+        let label = root.metadata.xattrs.get(b"security.selinux".as_slice());
+        let label = label.map(|label| String::from_utf8_lossy(label).into_owned());
+        let label = label.map(|label| label.trim_end_matches('\0').to_owned());
+        // A context is user:role:type:level; the root folder of every policy has this type.
+        let foreign = label.filter(|label| label.split(':').nth(2) != Some("root_t"));
+        if let Some(label) = foreign
+            && self.tree.file("etc/selinux/config").is_some()
+        {
+            self.warn(format!(
+                "{} is labelled {}, as this machine labels it and not as its own policy does: it has to be labelled anew before \
+                 SELinux can be enforced in it",
+                path.display(),
+                label.escape_debug()
+            ));
+        }
     }
 
     fn warn(&mut self, text: String) {

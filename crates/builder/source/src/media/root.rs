@@ -56,10 +56,15 @@ pub(super) fn find(tree: &Tree<Content>, temporary: &Path) -> Result<Option<Foun
         }
     }
     refuse_layers(tree)?;
-    if let Some(found) = find_elsewhere(tree)? {
-        return Ok(Some(found));
+    let (found, unread) = find_elsewhere(tree)?;
+    let found = match found {
+        Some(found) => Some(found),
+        None => full_os::find(tree, temporary)?,
+    };
+    match (found, unread) {
+        (None, Some(error)) => Err(error),
+        (found, _) => Ok(found),
     }
-    full_os::find(tree, temporary)
 }
 
 /// A path of ours as a path of a tree.
@@ -194,9 +199,11 @@ fn layers_error(images: &[String]) -> Error {
     Error::unsupported("the root file system of the medium", message)
 }
 
-/// The root file system in any other image of the medium.
-fn find_elsewhere(tree: &Tree<Content>) -> Result<Option<Found>> {
+/// The root file system in any other image of the medium; and why the first image was not read that could not be: if no other holds a
+/// system, that one is the likeliest.
+fn find_elsewhere(tree: &Tree<Content>) -> Result<(Option<Found>, Option<Error>)> {
     let mut found: Vec<Found> = Vec::new();
+    let mut unread = None;
     let mut seen = std::collections::BTreeSet::new();
     for entry in tree.walk() {
         let Node::File(content) = &entry.inode.node else {
@@ -207,9 +214,8 @@ fn find_elsewhere(tree: &Tree<Content>) -> Result<Option<Found>> {
         }
         match read_image(&entry.path, content) {
             Ok(root) => found.extend(root),
-            // Another image may hold it; one that is damaged and of no known name is not known to be the one.
-            Err(error) if error.kind() == Kind::Unsupported => return Err(error),
-            Err(_) => {}
+            Err(error) if error.kind() == Kind::Io => return Err(error),
+            Err(error) => unread = unread.or(Some(error)),
         }
     }
     let paths: Vec<String> = found
@@ -217,8 +223,8 @@ fn find_elsewhere(tree: &Tree<Content>) -> Result<Option<Found>> {
         .map(|found| found.root.path().to_string())
         .collect();
     match (found.pop(), found.is_empty()) {
-        (None, _) => Ok(None),
-        (Some(only), true) => Ok(Some(only)),
+        (None, _) => Ok((None, unread)),
+        (Some(only), true) => Ok((Some(only), unread)),
         (Some(_), false) => {
             let message = format!("several images hold one: {}", paths.join(", "));
             Err(Error::unsupported("finding the operating system", message))
