@@ -44,15 +44,17 @@ impl Regions {
     pub(super) fn read(source: &dyn ReadAt) -> Result<(Self, Option<String>)> {
         let [first, second] = PLACES.map(|at| table(source, at));
         let named = |error: Error| Some(format!("{error}; its copy was taken"));
-        let (bytes, damage) = match (first, second) {
-            (Ok(bytes), second) => (bytes, second.err().and_then(named)),
-            (Err(first), Ok(bytes)) => (bytes, named(first)),
+        let [at, copy] = PLACES;
+        let (bytes, at, damage) = match (first, second) {
+            (Ok(bytes), second) => (bytes, at, second.err().and_then(named)),
+            (Err(first), Ok(bytes)) => (bytes, copy, named(first)),
             (Err(first), Err(second)) => {
                 let message = format!("both copies are unusable; the second one: {second}");
                 return Err(Error::corrupt(WHAT, message).caused_by(first));
             }
         };
-        Ok((Self::parse(&bytes)?, damage))
+        let regions = Self::parse(&bytes).map_err(|error| error.at(at))?;
+        Ok((regions, damage))
     }
 
     fn parse(bytes: &[u8]) -> Result<Self> {

@@ -88,7 +88,7 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Reads the entry at `position`; `None` where there is none, or it is not whole. `left` is how many bytes may still be summed
-    /// up; what goes beyond counts as not whole.
+    /// up; an entry that goes beyond counts as not whole, and leaves 0.
     pub(super) fn read(
         ring: &Ring,
         position: u64,
@@ -116,6 +116,7 @@ impl Entry {
             return Ok(None);
         }
         let Some(rest) = left.checked_sub(len) else {
+            *left = 0;
             return Ok(None);
         };
         *left = rest;
