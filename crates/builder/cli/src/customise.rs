@@ -6,8 +6,7 @@ use config::{InitramfsPlan, Plan};
 use customize::configured::{self, Programs, Work};
 use customize::programs::dracut;
 use customize::programs::packages::Repositories;
-use customize::steps::release;
-use customize::steps::{Release, Root};
+use customize::steps::{Release, Root, history, release};
 
 use crate::args::BuildArguments;
 use crate::failure::{Failure, Result};
@@ -36,7 +35,7 @@ pub(crate) fn run(
     for step in customize::description::describe(settings) {
         progress.say(&step);
     }
-    let work = work(system, job, arguments);
+    let work = work(system, job, arguments).map_err(failed)?;
     let mut lines = |line: &str| progress.program(line);
     let warnings = configured::run(&mut system.tree, &work, &mut lines).map_err(failed)?;
     for warning in warnings {
@@ -47,15 +46,16 @@ pub(crate) fn run(
     Ok(())
 }
 
-fn work<'a>(system: &System, job: &'a Job, arguments: &BuildArguments) -> Work<'a> {
+fn work<'a>(system: &System, job: &'a Job, arguments: &BuildArguments) -> block::Result<Work<'a>> {
     let time = match job.request.time {
         Some(seconds) => tree::Timestamp::from_seconds(seconds),
         None => newest(&system.tree),
     };
-    let identity = format!("{:?}", job.settings);
+    // The same on every machine: neither folders nor the order of anything is in it.
+    let identity = history::describe(&job.settings)?;
     let image_uuid = release::image_uuid(TOOL_VERSION, time, identity.as_bytes());
-    let is_memory = job.request.initramfs_type == Some(InitramfsType::FullOs);
-    Work {
+    let is_memory = job.request.initramfs_kind() == InitramfsType::FullOs;
+    Ok(Work {
         settings: &job.settings,
         repositories: Repositories {
             sources: arguments.package_source.clone(),
@@ -73,7 +73,7 @@ fn work<'a>(system: &System, job: &'a Job, arguments: &BuildArguments) -> Work<'
             Root::Overlay
         },
         scratch: scratch(job, arguments),
-    }
+    })
 }
 
 /// Where the system is unpacked: as asked for, or beside the output.

@@ -127,6 +127,14 @@ pub struct KernelPlan {
     pub image: TreePath,
 }
 
+impl Request {
+    /// What kind of initramfs will boot the media.
+    #[must_use]
+    pub fn initramfs_kind(&self) -> settings::InitramfsType {
+        initramfs::choose(self).kind()
+    }
+}
+
 /// Decides everything.
 ///
 /// `newest` is the time of the newest file of the tree, the time of the media where `SOURCE_DATE_EPOCH` says nothing. `host_grub` says whether the

@@ -46,8 +46,7 @@ pub fn apply(
     {
         return Ok(Vec::new());
     }
-    let base = settings.files.last().and_then(|file| file.parent());
-    let config = Describer { base }.settings(settings)?;
+    let config = described(settings)?;
     let entry = json!({
         "timestamp": date(release.time),
         "toolVersion": release.tool_version,
@@ -74,6 +73,20 @@ pub fn apply(
     let new = place::metadata(0o644, release.time);
     place::write(tree, PATH, text.into_bytes(), &new)?;
     Ok(Vec::new())
+}
+
+/// What a configuration asks of the system, as JSON: without secrets, with digests of what it names, and the same on every machine.
+///
+/// # Errors
+///
+/// What reading the files that the settings name answers.
+pub fn describe(settings: &Settings) -> Result<String> {
+    Ok(described(settings)?.to_string())
+}
+
+fn described(settings: &Settings) -> Result<Value> {
+    let base = settings.files.last().and_then(|file| file.parent());
+    Describer { base }.settings(settings)
 }
 
 /// JSON with an indent of one blank, inside of a list, as Image Customizer writes it.
@@ -457,6 +470,8 @@ mod tests {
         std::fs::write(folder.path().join("files/a"), "abc").unwrap();
         std::fs::write(folder.path().join("s.sh"), "").unwrap();
         let settings = settings(folder.path());
+        let description = describe(&settings).unwrap();
+        assert!(description.contains("files/a") && !description.contains("hidden"));
         let mut tree = tree_of(&[]);
         assert_eq!(apply(&mut tree, &settings, &release()).unwrap(), []);
         let text = text_of(&tree, PATH);
