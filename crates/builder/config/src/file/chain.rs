@@ -136,6 +136,7 @@ impl Context {
         let order = self.report.files;
         if order >= MAX_FILES {
             let message = format!("is one file more than the {MAX_FILES} that a chain may have");
+            self.report.is_broken = true;
             self.report.faults.push(mark.fault(message));
             return None;
         }
@@ -143,6 +144,7 @@ impl Context {
         match Source::read(path, order) {
             Ok(source) => Some(source),
             Err(fault) => {
+                self.report.is_broken = true;
                 self.report.faults.push(fault);
                 None
             }
@@ -165,6 +167,7 @@ fn read_document<T>(context: &mut Context, section: &Section<T>) -> Option<T> {
         Ok(Some(node)) if !node.is_null() => node,
         Ok(_) => Rc::new(Node::map(Position::START, Vec::new())),
         Err(faults) => {
+            context.report.is_broken = true;
             for fault in faults {
                 context.report.faults.push(fault);
             }

@@ -56,6 +56,8 @@ pub(super) struct Report {
     pub(super) places: BTreeMap<usize, Vec<(String, Place)>>,
     /// How many files were read.
     pub(super) files: usize,
+    /// Whether a file of the chain could not be read at all, so that nothing can be said of the chain as a whole.
+    pub(super) is_broken: bool,
     /// The lines that hold a secret, by the number of their file.
     secret_lines: BTreeSet<(usize, u32)>,
 }

@@ -26,6 +26,9 @@ use crate::settings::{
 /// All faults of the files and of the chain.
 pub(super) fn merge(chain: Chain, overrides: Overrides) -> Result<Settings, Faults> {
     let Chain { files, mut report } = chain;
+    if report.is_broken {
+        report.check()?;
+    }
     check(&files, &mut report);
     let mut settings = Settings::default();
     let mut output = OutputValues::default();

@@ -274,6 +274,31 @@ fn rules_hold_for_the_chain_as_for_one_file() {
 }
 
 #[test]
+fn nothing_is_said_of_a_chain_whose_files_cannot_all_be_read() {
+    for base in [
+        "initramfs: {dracutModules: upstream}",
+        "storage: {resetPartitionsUuidsType: reset-all}",
+        "os: {uki: {mode: create}}",
+    ] {
+        let faults = faults(&chain(base, "os: {"));
+        assert!(
+            matches!(faults.as_slice(), [fault] if fault.starts_with("config.yaml:3 is no YAML: ")),
+            "{faults:?}"
+        );
+    }
+    let folder = chain("", "");
+    folder.write(
+        "config.yaml",
+        "baseConfigs: [{path: nosuch.yaml}]\ninitramfs: {dracutModules: upstream}",
+    );
+    let faults = faults(&folder);
+    assert!(
+        matches!(faults.as_slice(), [fault] if fault.ends_with("nosuch.yaml, which is not there")),
+        "{faults:?}"
+    );
+}
+
+#[test]
 fn what_a_derived_file_puts_right_is_right() {
     for (base, derived) in [
         (

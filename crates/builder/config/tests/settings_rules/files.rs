@@ -179,7 +179,7 @@ fn lists_of_packages_are_read_and_their_faults_are_in_their_files() {
     folder.write("broken.yaml", "packages: [\n");
     folder.write(
         "config.yaml",
-        "os: {packages: {installLists: [bad.yaml, worse.yaml, broken.yaml], install: ['-x']}}",
+        "os: {packages: {installLists: [bad.yaml, worse.yaml, broken.yaml], install: ['-x'], removePackageManager: true}}",
     );
     let faults = folder.load("config.yaml").unwrap_err();
     let faults: Vec<String> = faults
@@ -190,17 +190,18 @@ fn lists_of_packages_are_read_and_their_faults_are_in_their_files() {
         })
         .collect();
     assert_eq!(
-        faults[..4],
+        faults[..5],
         [
             "config.yaml:1: `os.packages.install[0]` is `-x`, and a name does not start with `-`",
+            "config.yaml:1: `os.packages.removePackageManager` cannot be had with live media",
             "bad.yaml:1: unknown key `package`",
             "worse.yaml:2: `packages[0]` is `a b`, and must be without blanks",
             "worse.yaml:3: `packages[1]` is empty",
         ]
     );
     assert!(
-        faults[4].starts_with("broken.yaml:2: is no YAML: "),
+        faults[5].starts_with("broken.yaml:2: is no YAML: "),
         "{faults:?}"
     );
-    assert_eq!(faults.len(), 5);
+    assert_eq!(faults.len(), 6);
 }

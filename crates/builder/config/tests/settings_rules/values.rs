@@ -171,7 +171,7 @@ fn a_word_that_is_none_of_those_that_there_are_is_refused_with_the_nearest() {
         ),
         (
             "output: {image: {format: ¦img}}",
-            "`output.image.format` is `img`, and must be one of `iso`, `pxe-dir`, `pxe-tar`",
+            "`output.image.format` is `img`, and must be one of `iso`, `pxe-dir` and `pxe-tar`",
         ),
         (
             "output: {artifacts: {path: a, items: [¦uki-addons]}}",

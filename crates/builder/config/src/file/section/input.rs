@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::file::fields::{Fields, Marked, Section};
-use crate::file::form::key;
+use crate::file::fields::{Context, Fields, Marked, Section, Shape};
+use crate::file::form::{Form, key};
 use crate::file::local::Local;
+use crate::file::node::{Node, Value};
 use crate::file::rule;
 use crate::file::shape::{Choice, Integer, List, Short, Text};
 use crate::settings::{Input, OutputFormat};
@@ -121,30 +122,52 @@ fn base_config(fields: &mut Fields<'_>) -> Option<Marked<PathBuf>> {
     fields.marked(path, &Local::File)
 }
 
-const FORMATS: Choice<Format> = Choice(&[
-    ("iso", Format::Live(OutputFormat::Iso), "a hybrid ISO"),
-    (
-        "pxe-dir",
-        Format::Live(OutputFormat::PxeDir),
-        "a folder for network boot",
-    ),
-    (
-        "pxe-tar",
-        Format::Live(OutputFormat::PxeTar),
-        "the same as a tarball",
-    ),
-    ("raw", Format::Disk("raw"), "refused"),
-    ("qcow2", Format::Disk("qcow2"), "refused"),
-    ("vhd", Format::Disk("vhd"), "refused"),
-    ("vhd-fixed", Format::Disk("vhd-fixed"), "refused"),
-    ("vhdx", Format::Disk("vhdx"), "refused"),
-    ("cosi", Format::Disk("cosi"), "refused"),
-    (
-        "baremetal-image",
-        Format::Disk("baremetal-image"),
-        "refused",
-    ),
+/// The formats of live media.
+const LIVE_FORMATS: Choice<OutputFormat> = Choice(&[
+    ("iso", OutputFormat::Iso, "a hybrid ISO"),
+    ("pxe-dir", OutputFormat::PxeDir, "a folder for network boot"),
+    ("pxe-tar", OutputFormat::PxeTar, "the same as a tarball"),
 ]);
+
+/// Image Customizer's formats of disk images: known, and refused once the whole chain is read.
+const DISK_FORMATS: [&str; 7] = [
+    "raw",
+    "qcow2",
+    "vhd",
+    "vhd-fixed",
+    "vhdx",
+    "cosi",
+    "baremetal-image",
+];
+
+/// A word for an output format.
+#[derive(Clone, Copy, Debug)]
+struct FormatWord;
+
+impl Shape for FormatWord {
+    type Value = Format;
+
+    fn read(&self, node: &Node, context: &mut Context) -> Option<Format> {
+        if let Value::Scalar { text, .. } = &node.value
+            && let Some(name) = DISK_FORMATS.iter().find(|name| *name == text)
+        {
+            return Some(Format::Disk(name));
+        }
+        LIVE_FORMATS.read(node, context).map(Format::Live)
+    }
+
+    fn form(&self) -> Form {
+        let Form::Choice(mut words) = LIVE_FORMATS.form() else {
+            return LIVE_FORMATS.form();
+        };
+        words.extend(DISK_FORMATS.map(|name| (name, "an error: no format of live media")));
+        Form::Choice(words)
+    }
+
+    fn empty_is_absent(&self) -> bool {
+        true
+    }
+}
 
 fn output(fields: &mut Fields<'_>) -> OutputValues {
     let image = Section("OutputImage", output_image);
@@ -172,7 +195,7 @@ fn output_image(fields: &mut Fields<'_>) -> OutputValues {
         key("cosi", "How a COSI file is compressed.").idle("COSI is no format of live media");
     let values = OutputValues {
         path: fields.marked(path, &Local::Unchecked),
-        format: fields.marked(format, &FORMATS),
+        format: fields.marked(format, &FormatWord),
     };
     fields.get(cosi, &Section("Cosi", cosi_section));
     values

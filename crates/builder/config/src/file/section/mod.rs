@@ -125,12 +125,14 @@ fn file(fields: &mut Fields<'_>) -> FileValues {
         "Partitions and file systems of a disk image. Live media have none: the keys are checked, and a warning names each that has no effect. One file of a chain may have this section.",
     );
     fields.get(features, &List(PREVIEW_FEATURES));
+    let bases = fields.list(base_configs, input::BASE_CONFIG);
+    if bases.iter().any(Option::is_none)
+        && let Some(context) = fields.context()
+    {
+        context.report.is_broken = true;
+    }
     FileValues {
-        base_configs: fields
-            .list(base_configs, input::BASE_CONFIG)
-            .into_iter()
-            .flatten()
-            .collect(),
+        base_configs: bases.into_iter().flatten().collect(),
         input: fields.get(input, &input::INPUT).flatten(),
         output: fields.get(output, &input::OUTPUT).unwrap_or_default(),
         iso: fields.get(iso, &media::ISO),

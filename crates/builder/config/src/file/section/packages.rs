@@ -98,8 +98,14 @@ impl Shape for ListFile {
     fn read(&self, node: &Node, context: &mut Context) -> Option<PackageList> {
         let path = Local::File.read(node, context)?;
         let mark = context.mark(node.position);
-        let source = context.open(&path, &mark)?;
-        crate::file::chain::document(context, source, &Section("PackageList", list_file))
+        // OK: without the list the chain can be judged all the same.
+        let was_broken = context.report.is_broken;
+        let source = context.open(&path, &mark);
+        let list = source.and_then(|source| {
+            crate::file::chain::document(context, source, &Section("PackageList", list_file))
+        });
+        context.report.is_broken = was_broken;
+        list
     }
 
     fn form(&self) -> Form {
