@@ -144,6 +144,8 @@ pub const DEVICE_LIMIT: &str = "rd.net.timeout.iflink";
 pub const CARRIER_LIMIT: &str = "rd.net.timeout.carrier";
 /// `rd.net.timeout.dhcp=`: how long an address is waited for.
 pub const DHCP_LIMIT: &str = "rd.net.timeout.dhcp";
+/// `net.ifnames`: whether udev gives network cards names of its own.
+pub const UDEV_NAMES: &str = "net.ifnames";
 /// `rd.noverifyssl`: servers' certificates are not verified.
 pub const NO_VERIFY_SSL: &str = "rd.noverifyssl";
 /// `bond=`: a device made of others.
@@ -234,6 +236,7 @@ pub const ALL: &[Parameter] = &[
     row((DEVICE_LIMIT, Seconds, Dracut), "60", Honoured, "how long a network card is waited for"),
     row((CARRIER_LIMIT, Seconds, Dracut), "30", Honoured, "how long a link is waited for"),
     row((DHCP_LIMIT, Seconds, Dracut), "75", Honoured, "how long an address is waited for"),
+    row((UDEV_NAMES, Boolean, Kernel), "1", Honoured, "whether udev gives network cards names of its own: where it does not, a card stays up"),
     row((NO_VERIFY_SSL, Boolean, Dracut), "0", Honoured, "servers' certificates are not verified"),
     row((BOND, List, Dracut), "", Ignored, "a network device made of others"),
     row((BRIDGE, List, Dracut), "", Ignored, "a network device made of others"),

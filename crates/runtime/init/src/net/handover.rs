@@ -1,7 +1,8 @@
 //! What the system finds of the network later.
 //!
 //! The card stays up with its address and routes; whatever configures the network in the system takes it over, or asks for an address again
-//! and gets the same one (the client names itself as the card's loader does). Two files say what is known, for those who look:
+//! and gets the same one (the client names itself as the card's loader does). Only where the kernel cannot give a card that is up
+//! the name that the system has for it, it is switched off when the medium is in memory. Two files say what is known, for those who look:
 //!
 //! * [`media::RESOLV_CONF`]: the name servers. The system's own `/etc/resolv.conf` is not touched.
 //! * `/run/net-<card>.conf`, in the form of klibc's `ipconfig`, which cloud-init, open-iscsi and live-boot read.
@@ -20,6 +21,8 @@ use contract::media;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Connection {
     pub(crate) card: String,
+    /// The kernel's number of it.
+    pub(crate) index: u32,
     pub(crate) mac: Mac,
     pub(crate) address: Ipv4Addr,
     pub(crate) prefix_len: u8,
@@ -97,6 +100,7 @@ mod tests {
     fn connection() -> Connection {
         Connection {
             card: "eth0".into(),
+            index: 2,
             mac: [2; 6],
             address: Ipv4Addr::new(192, 0, 2, 7),
             prefix_len: 24,

@@ -41,6 +41,8 @@ pub(crate) struct Interface {
 pub(crate) enum Change {
     /// Switch a card on.
     Up { index: u32 },
+    /// Switch a card off; its addresses stay.
+    Down { index: u32 },
     /// Set the largest packet, in bytes.
     Mtu { index: u32, mtu: u32 },
     /// Give a card an address.
@@ -67,6 +69,7 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Up { index } => write!(f, "up {index}"),
+            Self::Down { index } => write!(f, "down {index}"),
             Self::Mtu { index, mtu } => write!(f, "mtu {index} {mtu}"),
             Self::Address {
                 index,

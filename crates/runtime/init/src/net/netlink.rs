@@ -89,7 +89,7 @@ impl Writer {
 /// The request for all cards.
 pub(crate) fn dump_links(sequence: u32) -> Vec<u8> {
     let mut writer = Writer::new(RTM_GETLINK, REQUEST | DUMP, sequence);
-    link(&mut writer, 0, 0);
+    link(&mut writer, 0, (0, 0));
     writer.finish()
 }
 
@@ -98,12 +98,17 @@ pub(crate) fn request(change: Change, sequence: u32) -> Vec<u8> {
     match change {
         Change::Up { index } => {
             let mut writer = Writer::new(RTM_NEWLINK, REQUEST | ACK, sequence);
-            link(&mut writer, index, IFF_UP);
+            link(&mut writer, index, (IFF_UP, IFF_UP));
+            writer.finish()
+        }
+        Change::Down { index } => {
+            let mut writer = Writer::new(RTM_NEWLINK, REQUEST | ACK, sequence);
+            link(&mut writer, index, (0, IFF_UP));
             writer.finish()
         }
         Change::Mtu { index, mtu } => {
             let mut writer = Writer::new(RTM_NEWLINK, REQUEST | ACK, sequence);
-            link(&mut writer, index, 0);
+            link(&mut writer, index, (0, 0));
             writer.attribute(IFLA_MTU, mtu.to_ne_bytes());
             writer.finish()
         }
@@ -150,14 +155,13 @@ fn new_route(index: u32, route: Route, sequence: u32) -> Vec<u8> {
     writer.finish()
 }
 
-/// `struct ifinfomsg`: the card, and which of its flags are to be set.
-fn link(writer: &mut Writer, index: u32, set: u32) {
+/// `struct ifinfomsg`: the card, its flags, and which of them are to become so.
+fn link(writer: &mut Writer, index: u32, (flags, changed): (u32, u32)) {
     // Any family, padding, any kind of hardware.
     writer.put(&[0; 4]);
     writer.put(&index.to_ne_bytes());
-    writer.put(&set.to_ne_bytes());
-    // Which flags change at all.
-    writer.put(&set.to_ne_bytes());
+    writer.put(&flags.to_ne_bytes());
+    writer.put(&changed.to_ne_bytes());
 }
 
 /// What the kernel answered to a request.
@@ -344,6 +348,16 @@ mod tests {
                 assert!(answers(&damaged, 7).len() <= 2);
             }
         }
+    }
+
+    #[test]
+    fn a_card_is_switched_by_the_one_flag_for_it() {
+        let written = |change| request(change, 1)[16..].to_vec();
+        let index = [2, 0, 0, 0];
+        let up = [[0; 4], index, [1, 0, 0, 0], [1, 0, 0, 0]].concat();
+        let down = [[0; 4], index, [0; 4], [1, 0, 0, 0]].concat();
+        assert_eq!(written(Change::Up { index: 2 }), up);
+        assert_eq!(written(Change::Down { index: 2 }), down);
     }
 
     #[test]

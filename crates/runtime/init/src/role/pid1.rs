@@ -102,8 +102,11 @@ pub(super) fn assemble(
 /// The medium, from where the command line says.
 fn find_medium(boot: &mut Boot<'_>, request: &mut Request) -> Result<Medium, Failure> {
     if let Root::Url(url) = request.root.clone() {
-        network::run(boot, request)?;
+        let connection = network::run(boot, request)?;
         let medium = fetch::run(boot, request, &url)?;
+        if let Some(connection) = connection {
+            network::release(boot, request, &connection);
+        }
         fetch::find_layout(boot, request, &medium)?;
         return Ok(medium);
     }

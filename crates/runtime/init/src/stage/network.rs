@@ -22,6 +22,10 @@ use crate::uevent;
 const PACKETS: &str = "af_packet";
 /// Where chips between a card and its cable are. The kernel asks a program for their drivers, and there is none here to answer.
 const PHYS: &str = "/sys/bus/mdio_bus/devices";
+/// The kernel's version.
+const RELEASE: &str = "/proc/sys/kernel/osrelease";
+/// The first kernel that renames cards that are up (the change "net/core: Allow live renaming when an interface is up").
+const LIVE_RENAME: (u32, u32) = (6, 2);
 /// Where the kernel lists its routes, and the longest list that is read, in bytes; a longer one counts as none.
 const ROUTES: &str = "/proc/net/route";
 const MAX_ROUTES: usize = 1 << 20;
@@ -45,10 +49,10 @@ struct Search<'a, 'b> {
 /// Brings the network up, and leaves word of it for who comes later.
 ///
 /// One that is up is used as it is: a kernel may have configured it, or dracut.
-pub(crate) fn run(boot: &mut Boot<'_>, request: &Request) -> Result<(), Failure> {
+pub(crate) fn run(boot: &mut Boot<'_>, request: &Request) -> Result<Option<Connection>, Failure> {
     if is_up(boot) {
         boot.step("network: it is up already");
-        return Ok(());
+        return Ok(None);
     }
     let connection = connect(boot, request)?;
     hand_over(boot, &connection);
@@ -61,7 +65,36 @@ pub(crate) fn run(boot: &mut Boot<'_>, request: &Request) -> Result<(), Failure>
         "network: {card} has {address}/{}{by}",
         connection.prefix_len
     ));
-    Ok(())
+    Ok(Some(connection))
+}
+
+/// The medium is in memory, and nothing of the boot needs the network any more.
+///
+/// udev gives cards names of its own, which the system's configuration goes by. Before Linux 6.2 no card that is up gets another name:
+/// there it is switched off, and the system finds it as after a boot from a CD.
+pub(crate) fn release(boot: &mut Boot<'_>, request: &Request, connection: &Connection) {
+    if request.network.keeps_names || kernel(boot) >= Some(LIVE_RENAME) {
+        return;
+    }
+    let index = connection.index;
+    match boot.system.change(Change::Down { index }) {
+        Ok(()) => boot.system.log(
+            Level::Detail,
+            &format!(
+                "network card {} is switched off, for udev to name it",
+                connection.card
+            ),
+        ),
+        Err(error) => boot.warn(&format!("{} stays up: {error}", connection.card)),
+    }
+}
+
+/// The kernel's version, the first two numbers of it.
+fn kernel(boot: &Boot<'_>) -> Option<(u32, u32)> {
+    let text = boot.system.read(RELEASE, ATTRIBUTE).ok()?;
+    let text = String::from_utf8(text).ok()?;
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 /// Whether there is a way to anywhere by a card.
@@ -328,6 +361,7 @@ impl Search<'_, '_> {
         let peers = lease.name_servers.iter().filter(|_| self.wish.peer_dns);
         Ok(Connection {
             card: card.name.clone(),
+            index,
             mac: card.mac,
             address: lease.address,
             prefix_len: lease.prefix_len,

@@ -36,6 +36,8 @@ pub struct Network {
     pub addresses: Vec<Address>,
     /// The card that the firmware booted from: no other one is used.
     pub boot_card: Option<Mac>,
+    /// Whether cards keep the kernel's names in the system.
+    pub keeps_names: bool,
     /// Name servers, before those of DHCP.
     pub name_servers: Vec<Ipv4Addr>,
     /// Whether the name servers of DHCP are used too.
@@ -54,6 +56,7 @@ impl Default for Network {
             needed: false,
             addresses: Vec::new(),
             boot_card: None,
+            keeps_names: false,
             name_servers: Vec::new(),
             peer_dns: true,
             device_limit: DEFAULT_DEVICE_LIMIT,
@@ -143,6 +146,7 @@ impl Network {
         let mut network = Self {
             needed,
             peer_dns: cmdline.boolean(&[name::PEER_DNS], true),
+            keeps_names: !cmdline.boolean(&[name::UDEV_NAMES], true),
             ..Self::default()
         };
         for value in cmdline.all(name::IP) {
@@ -482,6 +486,11 @@ mod tests {
         ] {
             assert_eq!(network(text).boot_card, card, "{text}");
         }
+    }
+
+    #[test]
+    fn cards_keep_their_names_where_udev_is_told_so() {
+        assert!(!network("").keeps_names && network("net.ifnames=0").keeps_names);
     }
 
     #[test]

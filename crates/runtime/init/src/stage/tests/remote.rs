@@ -19,6 +19,7 @@ fn machine(extra: &str) -> Fake {
     let mut fake = Fake::default();
     fake.file("/proc/cmdline", format!("root=live:{URL} {extra}\n"))
         .file("/proc/self/exe", "program")
+        .file("/proc/sys/kernel/osrelease", "6.12.1\n")
         .file("/proc/meminfo", "MemAvailable:    1024000 kB\n")
         .file(
             media::MODULE_INDEX,
@@ -178,6 +179,26 @@ fn a_network_that_somebody_else_brought_up_is_used_as_it_is() {
         fake.card(0, 2, "eth0").replies(Ok(whole(iso("X"))));
         ends(&mut fake);
         assert_eq!(fake.done_of("up"), ["2"]);
+    }
+}
+
+#[test]
+fn a_card_that_udev_could_not_rename_is_switched_off_when_the_medium_is_here() {
+    for (version, parameter, down) in [
+        ("6.1.0-41-amd64\n", "", true),
+        ("5.15.0\n", "", true),
+        ("6.1.0-41-amd64\n", "net.ifnames=0", false),
+        ("6.2.0\n", "", false),
+        ("6.12.57+deb13-amd64\n", "", false),
+        ("7.0\n", "", false),
+    ] {
+        let mut fake = machine(parameter);
+        fake.file("/proc/sys/kernel/osrelease", version);
+        fake.card(0, 2, "eth0").replies(Ok(whole(iso("X"))));
+        assert_eq!(ends(&mut fake).code.code, "L0603");
+        let place = |line: &str| fake.done.iter().position(|done| done.starts_with(line));
+        assert_eq!(place("down 2").is_some(), down, "{version}");
+        assert!(place("down 2").is_none_or(|place_down| Some(place_down) > place("loop")));
     }
 }
 
