@@ -35,6 +35,9 @@ pub use check::Checked;
 pub use compression::Compression;
 pub use size::memory_mib;
 
+/// The initramfs' length is a multiple of this, in bytes.
+const ALIGN: u64 = 512;
+
 /// How the initramfs is made.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -119,7 +122,12 @@ pub fn write(
         done = meter.state.done;
         meter.encoder.finish().map_err(refused)?;
     }
+    // An archive that somebody adds behind these is only seen by the kernel where it begins at a multiple of 4.
+    let padding = counted.len.next_multiple_of(ALIGN) - counted.len;
+    let zeros = vec![0; usize::try_from(padding).unwrap_or_default()];
+    counted.write_all(&zeros).map_err(refused)?;
     let memory_mib = memory_mib(counted.len, checked.unpacked_len);
+    counted.flush().map_err(refused)?;
     Ok(Written {
         len: counted.len,
         unpacked_len: checked.unpacked_len,
