@@ -59,7 +59,7 @@ pub(crate) fn run(
     }
     for (name, count) in &moved.lost {
         boot.warn(&format!(
-            "{count} files lose {name}, which this kernel or its policy does not take"
+            "{name} of {count} files is lost: this kernel, or its policy, does not take it"
         ));
     }
     boot.step(&format!(
