@@ -3,4 +3,5 @@
 pub(crate) mod boot;
 pub(crate) mod build;
 pub(crate) mod edit;
+pub(crate) mod full_os;
 mod measure;

@@ -30,7 +30,7 @@ type Command = (
     fn(&[String]) -> Result<()>,
 );
 
-const COMMANDS: [Command; 9] = [
+const COMMANDS: [Command; 10] = [
     (
         "demo",
         "",
@@ -78,6 +78,12 @@ const COMMANDS: [Command; 9] = [
         "[RUNS]",
         "time to change a kernel parameter of media of a GiB, in place and in a copy, against cp",
         bench::edit::run,
+    ),
+    (
+        "bench full-os",
+        "[RUNS]",
+        "time of a build whose initramfs is the whole system against cpio | zstd",
+        bench::full_os::run,
     ),
     (
         "fixtures",

@@ -76,7 +76,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
 }
 
 /// A folder beside the fixtures: on the same file system for both, and not in memory.
-fn work_folder() -> Result<tempfile::TempDir> {
+pub(super) fn work_folder() -> Result<tempfile::TempDir> {
     let parent = programs::target().join("bench");
     fs::create_dir_all(&parent)?;
     Ok(tempfile::Builder::new().prefix("run-").tempdir_in(parent)?)
@@ -99,7 +99,7 @@ fn build(work: &Path, liveos: &Path, disk: &Path) -> Result<Ours> {
 }
 
 /// The length of the file at `path` in `iso`, as xorriso lists it.
-fn len_in_iso(iso: &Path, path: &str) -> Result<u64> {
+pub(super) fn len_in_iso(iso: &Path, path: &str) -> Result<u64> {
     let list = tools::output(
         tools::command("xorriso")
             .arg("-indev")
