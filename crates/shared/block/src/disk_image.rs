@@ -29,13 +29,13 @@ pub enum DiskFormat {
 }
 
 impl DiskFormat {
-    /// The name by which `qemu-img` knows it.
+    /// The name for people; that of `qemu-img` too, but for VHD, which is `vpc` there.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Raw => "raw",
             Self::Qcow2 => "qcow2",
-            Self::Vhd => "vpc",
+            Self::Vhd => "vhd",
             Self::Vhdx => "vhdx",
         }
     }

@@ -91,6 +91,15 @@ fn a_compressed_archive_that_is_damaged_is_an_error_at_every_place() {
 }
 
 #[test]
+fn what_was_unpacked_has_no_name_and_is_there_as_long_as_the_tree() {
+    let folder = tempfile::tempdir().unwrap();
+    let source: Arc<dyn ReadAt> = Arc::new(gzip(&archive(&kinds())));
+    let tree = read_tree_in(source, folder.path()).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert_eq!(dump(&tree), dump(&kinds()));
+}
+
+#[test]
 fn an_unusable_folder_for_temporary_files_is_named() {
     let source: Arc<dyn ReadAt> = Arc::new(gzip(&archive(&kinds())));
     let error = read_tree_in(source, "/nonexistent").unwrap_err();
