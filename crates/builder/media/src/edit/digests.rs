@@ -76,10 +76,14 @@ impl Table {
         Ok(())
     }
 
-    /// Writes the digests of these chunks as they are now.
-    pub(super) fn update(&self, target: &dyn Target, chunks: &BTreeSet<u64>) -> Result<()> {
-        let source = target.reader()?;
-        let new = self.compare(&*source, chunks)?;
+    /// Writes the digests of these chunks as they are in `source`.
+    pub(super) fn update(
+        &self,
+        source: &dyn ReadAt,
+        chunks: &BTreeSet<u64>,
+        target: &dyn Target,
+    ) -> Result<()> {
+        let new = self.compare(source, chunks)?;
         for (number, (_, known, now)) in chunks.iter().zip(new) {
             if known != now {
                 let text: String = now.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -61,6 +61,9 @@ impl FileTarget {
             };
             Error::io(what, error).in_file(path)
         })?;
+        if writable {
+            lock(&file, path)?;
+        }
         Self::of(file, path, true)
     }
 
@@ -129,6 +132,23 @@ impl Target for FileTarget {
 
     fn grows(&self) -> bool {
         self.grows
+    }
+}
+
+/// Keeps other changes of the same media away until `file` is closed.
+///
+/// # Errors
+///
+/// [`Kind::Io`](block::Kind::Io) where somebody else changes them now.
+pub(super) fn lock(file: &File, path: &Path) -> Result<()> {
+    let how = rustix::fs::FlockOperation::NonBlockingLockExclusive;
+    match rustix::fs::flock(file, how) {
+        // Where there are no locks, nobody else has one.
+        Ok(()) | Err(rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => Ok(()),
+        Err(error) => {
+            let what = "waiting for nobody else to change the media";
+            Err(Error::io(what, error.into()).in_file(path))
+        }
     }
 }
 
@@ -219,6 +239,17 @@ fn copy_through_memory(from: &DiskFile, to: &DiskFile, range: std::ops::Range<u6
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_changes_at_once_are_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let first = FileTarget::open(file.path(), true).unwrap();
+        let error = FileTarget::open(file.path(), true).unwrap_err();
+        assert_eq!(error.kind(), block::Kind::Io);
+        FileTarget::open(file.path(), false).unwrap();
+        drop(first);
+        FileTarget::open(file.path(), true).unwrap();
+    }
 
     #[test]
     fn a_copy_is_the_same_with_its_holes() {

@@ -18,6 +18,7 @@ use tree::{Timestamp, Tree};
 use self::files::Folder;
 use super::plan::{self, Edits, Outcome, Stored};
 use super::room::path_of;
+use super::target::lock;
 use super::{Report, Wish};
 use crate::netboot::manifest::{self, Manifest};
 
@@ -54,6 +55,11 @@ struct Journal {
 /// keep, [`Kind::Corrupt`](block::Kind::Corrupt) where the journal is damaged; what reading and writing answers.
 pub fn edit(path: &Path, wish: &Wish) -> Result<Report> {
     let folder = Folder::new(path);
+    let opened = std::fs::File::open(path)
+        .map_err(|error| Error::io("opening the folder", error).in_file(path))?;
+    if !wish.is_empty() {
+        lock(&opened, path)?;
+    }
     let journal = read_journal(&folder)?;
     let tree = original(&folder, &journal)?;
     let mut edits = if wish.reset {

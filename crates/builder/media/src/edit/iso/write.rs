@@ -46,15 +46,18 @@ impl Media {
             target.write_all_at(&journal, next.home.offset + slot * SLOT_LEN)?;
             target.sync()?;
         }
-        self.write_records(target, next)?;
-        target.sync()?;
+        let is_descriptor = self.descriptors(next);
         if next.is_reset {
-            // As long as there is a journal that says which digests are to be made anew.
-            self.update_table(target, next)?;
+            // The journal has to be there until all is right but itself, and the descriptors may be what leads to it.
+            self.write_records(target, next, &|sector| !is_descriptor.contains(&sector))?;
+            target.sync()?;
+            self.update_table(target, next, &*self.original())?;
             target.sync()?;
         }
+        self.write_records(target, next, &|_| true)?;
+        target.sync()?;
         self.clean(target, next, is_known)?;
-        self.update_table(target, next)?;
+        self.update_table(target, next, &*target.reader()?)?;
         target.sync()
     }
 
@@ -71,32 +74,43 @@ impl Media {
         table.verify(&*self.source, &chunks.difference(&area).copied().collect())
     }
 
-    /// Brings all sectors with changes, of the state before and of the next one, to what they are to be.
-    fn write_records(&self, target: &dyn Target, next: &Next) -> Result<()> {
+    /// The sectors that say how long the media are and where the area is.
+    fn descriptors(&self, next: &Next) -> BTreeSet<u64> {
+        both(&self.state.descriptors, &next.state.descriptors)
+    }
+
+    /// Brings all wanted sectors with changes, of the state before and of the next one, to what they are to be.
+    fn write_records(
+        &self,
+        target: &dyn Target,
+        next: &Next,
+        wanted: &dyn Fn(u64) -> bool,
+    ) -> Result<()> {
         let original = self.original();
         let all = self.state.writes.iter().chain(&next.state.writes);
         let mut sectors: Vec<u64> = all.map(|write| write.at / SECTOR).collect();
-        let both = |of: fn(&State) -> &Vec<u64>| -> BTreeSet<u64> {
-            let (old, new) = (of(&self.state), of(&next.state));
-            old.iter().chain(new).copied().collect()
-        };
-        let descriptors = both(|state| &state.descriptors);
-        let inserted = both(|state| &state.inserted);
+        let descriptors = self.descriptors(next);
+        let inserted = both(&self.state.inserted, &next.state.inserted);
         let comes = next.state.additions.is_some() || self.state.additions.is_none();
         let grows = next.state.grown_from.is_some() && !next.is_reset;
-        let rank = |sector: &u64| {
+        // The primary descriptor leads to the area, so it is the first to change and the last to change back; each has its own rank.
+        let rank = |sector: &u64| -> (u8, u64) {
             if descriptors.contains(sector) {
-                if grows { 0 } else { 3 }
+                if grows {
+                    (0, *sector)
+                } else {
+                    (3, u64::MAX - sector)
+                }
             } else if inserted.contains(sector) == comes {
-                1
+                (1, 0)
             } else {
-                2
+                (2, 0)
             }
         };
         sectors.sort_unstable_by_key(|sector| (rank(sector), *sector));
         sectors.dedup();
         let mut last_rank = None;
-        for sector in sectors {
+        for sector in sectors.into_iter().filter(|sector| wanted(*sector)) {
             let at = sector * SECTOR;
             let len = SECTOR.min(original.len().saturating_sub(at));
             let limit = usize::try_from(SECTOR).unwrap_or(usize::MAX);
@@ -169,16 +183,20 @@ impl Media {
         Ok(())
     }
 
-    fn update_table(&self, target: &dyn Target, next: &Next) -> Result<()> {
-        let source = target.reader()?;
-        let editor = Editor::open(Arc::clone(&source))?;
-        let Some(table) = Table::find(&editor, &*source)? else {
+    /// Makes the table say what `source` has where something changed.
+    fn update_table(&self, target: &dyn Target, next: &Next, source: &dyn ReadAt) -> Result<()> {
+        let now = target.reader()?;
+        let Some(table) = Table::find(&Editor::open(Arc::clone(&now))?, &*now)? else {
             return Ok(());
         };
         let mut changed: Vec<_> = ranges(&self.state).chain(ranges(&next.state)).collect();
-        changed.push(next.home.offset..next.home.end().unwrap_or(source.len()));
-        table.update(target, &table.chunks(&changed))
+        changed.push(next.home.offset..next.home.end().unwrap_or(now.len()));
+        table.update(source, &table.chunks(&changed), target)
     }
+}
+
+fn both(old: &[u64], new: &[u64]) -> BTreeSet<u64> {
+    old.iter().chain(new).copied().collect()
 }
 
 /// The bytes of the metadata that a state changes.
