@@ -5,7 +5,8 @@
 //! the name that the system has for it, it is switched off when the medium is in memory. Two files say what is known, for those who look:
 //!
 //! * [`media::RESOLV_CONF`]: the name servers. The system's own `/etc/resolv.conf` is not touched.
-//! * `/run/net-<card>.conf`, in the form of klibc's `ipconfig`, which cloud-init, open-iscsi and live-boot read.
+//! * `/run/net-<card>.conf`, in the form of klibc's `ipconfig`, which cloud-init, open-iscsi and live-boot read; only where the card
+//!   keeps its name (`net.ifnames=0`).
 //!
 //! systemd-networkd reads `ip=` from the kernel command line by itself (systemd-network-generator), and so needs nothing of us.
 

@@ -55,7 +55,7 @@ pub(crate) fn run(boot: &mut Boot<'_>, request: &Request) -> Result<Option<Conne
         return Ok(None);
     }
     let connection = connect(boot, request)?;
-    hand_over(boot, &connection);
+    hand_over(boot, request, &connection);
     let (card, address) = (&connection.card, connection.address);
     let by = match connection.server {
         Some(server) => format!(" from {server}"),
@@ -445,16 +445,18 @@ impl From<Fixed> for Lease {
 }
 
 /// Writes what the C library, and later the system, finds of the network. None of it is worth stopping for.
-fn hand_over(boot: &mut Boot<'_>, connection: &Connection) {
+fn hand_over(boot: &mut Boot<'_>, request: &Request, connection: &Connection) {
     let resolv_conf = connection.resolv_conf();
-    for (path, text) in [
-        (media::INITRAMFS_RESOLV_CONF.to_owned(), &resolv_conf),
-        (media::RESOLV_CONF.to_owned(), &resolv_conf),
-        (
-            media::network_card(&connection.card),
-            &connection.klibc_conf(),
-        ),
-    ] {
+    let mut files = vec![
+        (media::INITRAMFS_RESOLV_CONF.to_owned(), resolv_conf.clone()),
+        (media::RESOLV_CONF.to_owned(), resolv_conf),
+    ];
+    // Under a name that the card loses, the file would configure a card that is not there.
+    if request.network.keeps_names {
+        let path = media::network_card(&connection.card);
+        files.push((path, connection.klibc_conf()));
+    }
+    for (path, text) in files {
         let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder);
         let written = boot
             .system

@@ -106,7 +106,6 @@ fn an_iso_is_fetched_once_and_booted_from_memory() {
             "route 2 0.0.0.0/0 by 192.0.2.1",
             "write /etc/resolv.conf",
             "write /run/liveos/resolv.conf",
-            "write /run/net-eth0.conf",
             "ask http://server/live.iso from 0 if nothing",
             "create /run/initramfs/fetched.img",
             "remount /run/initramfs mode=755,size=33591296",
@@ -119,8 +118,19 @@ fn an_iso_is_fetched_once_and_booted_from_memory() {
         ]
     );
     assert!(fake.screen.contains("\rfetching:   0 %") && fake.screen.ends_with("100 %\n"));
-    let card = String::from_utf8(fake.files["/run/net-eth0.conf"].clone()).unwrap();
-    assert!(card.contains("IPV4ADDR='192.0.2.15'"), "{card}");
+}
+
+#[test]
+fn the_file_of_a_card_is_written_where_its_name_stays() {
+    for (parameter, written) in [("", false), ("net.ifnames=0", true)] {
+        let mut fake = machine(parameter);
+        fake.card(0, 2, "eth0").replies(Ok(whole(iso("X"))));
+        ends(&mut fake);
+        let file = fake.files.get("/run/net-eth0.conf");
+        assert_eq!(file.is_some(), written, "{parameter}");
+        let text = file.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        assert!(text.is_none_or(|text| text.contains("IPV4ADDR='192.0.2.15'")));
+    }
 }
 
 #[test]
