@@ -162,6 +162,15 @@ impl FileContexts {
         Ok(None)
     }
 
+    /// Compiles every expression, those too that no path asks for.
+    #[cfg(test)]
+    pub(super) fn compile_all(&self) -> Result<usize> {
+        for pattern in &self.patterns {
+            pattern.compiled()?;
+        }
+        Ok(self.patterns.len())
+    }
+
     /// The patterns that begin as the path does, the last one first.
     fn candidates(&self, key: &[u8]) -> Vec<usize> {
         let mut found: Vec<usize> = Vec::new();
