@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use system_tests::builds;
 use system_tests::media::{FOR_BOOTS, extract, iso, names};
-use testkit::fixture::{self, Layout, Partitions, TestSystem};
+use testkit::fixture::{self, Layout, Part, Partitions, TestSystem};
 use testkit::guest::{self, BOOT, COMMAND, Guest};
 use testkit::tools;
 use vm::Firmware;
@@ -187,4 +187,34 @@ fn ref_media_of_kiwi_become_media_of_ours() {
 #[test]
 fn ref_media_of_live_build_become_media_of_ours() {
     becomes_ours(LIVE_BUILD).unwrap();
+}
+
+#[test]
+fn ref_a_system_that_was_an_initramfs_comes_back_as_it_was() {
+    if !tools::available(&FOR_BOOTS) {
+        return;
+    }
+    let disk = fixture::test_system(&TestSystem {
+        // An archive of an initramfs cannot hold it.
+        without: vec![Part::LargeFile],
+        ..TestSystem::default()
+    })
+    .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let build = |from: &std::path::Path, name: &str, kind: &str| {
+        let to = folder.path().join(name);
+        let arguments = ["--compression", "lz4", "--initramfs-type", kind];
+        builds::build(from, &to, &arguments).unwrap();
+        to
+    };
+    let direct = build(&disk, "direct.iso", "bootstrap");
+    let full_os = build(&disk, "full-os.iso", "full-os");
+    let back = build(&full_os, "back.iso", "bootstrap");
+    let root = |iso: &std::path::Path| {
+        let file = iso.with_extension("rootfs");
+        extract(iso, "/liveos/rootfs.img", &file).unwrap();
+        std::fs::read(file).unwrap()
+    };
+    // Labels, capabilities, devices and hard links are in it.
+    assert!(root(&direct) == root(&back));
 }
