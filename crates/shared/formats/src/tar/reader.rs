@@ -9,7 +9,7 @@ use tree::Tree;
 use super::compression::Compression;
 use super::format::{BLOCK, Header};
 use super::member::Members;
-use super::unpack::Unpacker;
+use super::unpack::{Limits, Unpacker};
 use crate::Identity;
 
 /// Says whether `source` is a tar archive, compressed or not: whether a header is at its start. An archive of nothing is not told from
@@ -59,8 +59,13 @@ pub fn read_tree_in(source: Arc<dyn ReadAt>, folder: impl AsRef<Path>) -> Result
         None => source,
         Some(compression) => unpacked(&source, compression, folder.as_ref())?,
     };
+    read_plain(source, Limits::default())
+}
+
+/// Reads an archive that is not compressed.
+pub(super) fn read_plain(source: Arc<dyn ReadAt>, limits: Limits) -> Result<Tree<Content>> {
     let mut members = Members::new(source);
-    let mut unpacker = Unpacker::new();
+    let mut unpacker = Unpacker::new(limits);
     while let Some(member) = members.next()? {
         unpacker.put(member)?;
     }

@@ -21,11 +21,24 @@ use super::member::{Member, What};
 const MAX_DEPTH: usize = 128;
 /// How many symbolic links are followed on the way to one member, as Linux does (`MAXSYMLINKS`).
 const MAX_SYMLINKS: usize = 40;
-/// How many members an archive may have: 8 million, four times the largest systems. What a small archive unpacks to is limited by
-/// nothing else.
-const MAX_MEMBERS: u64 = 8 << 20;
-/// How much all names, targets, xattrs and maps of holes may need in memory, in bytes: 1 GiB, some hundred times what a large system has.
-const MAX_KEPT: u64 = 1 << 30;
+
+/// How much of an archive is held in memory; beyond it is an error. What a small archive unpacks to is limited by nothing else.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Members, and folders that no member makes: 8 million, four times the largest systems.
+    pub(super) members: u64,
+    /// All names, targets, xattrs and maps of holes, in bytes: 1 GiB, some hundred times what a large system has.
+    pub(super) kept: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            members: 8 << 20,
+            kept: 1 << 30,
+        }
+    }
+}
 
 const WHAT: &str = "unpacking the archive";
 
@@ -39,17 +52,19 @@ pub(super) struct Unpacker {
     xattrs: BTreeSet<Xattrs>,
     /// ACLs that name somebody by a name alone, who may be in a table that comes later.
     acls: BTreeMap<(InodeId, &'static [u8]), Acl>,
+    limits: Limits,
     members: u64,
     kept: u64,
 }
 
 impl Unpacker {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         Self {
             tree: Tree::new(Metadata::with_permissions(0o755)),
             last: None,
             xattrs: BTreeSet::new(),
             acls: BTreeMap::new(),
+            limits,
             members: 0,
             kept: 0,
         }
@@ -84,10 +99,7 @@ impl Unpacker {
     }
 
     fn count(&mut self, path: &[u8], member: &Member) -> Placed<()> {
-        self.members = self.members.saturating_add(1);
-        if self.members > MAX_MEMBERS {
-            return Err(Fault::limit(format!("more than {MAX_MEMBERS} members")));
-        }
+        self.count_one()?;
         let extra = match &member.what {
             What::Node(Node::Symlink(target)) => target.len(),
             What::HardLink(target) => target.len(),
@@ -102,11 +114,19 @@ impl Unpacker {
         self.kept = self
             .kept
             .saturating_add(u64::try_from(all).unwrap_or(u64::MAX));
-        if self.kept > MAX_KEPT {
-            let message = format!(
-                "names, xattrs and holes of more than {} MiB",
-                MAX_KEPT >> 20
-            );
+        if self.kept > self.limits.kept {
+            let limit = self.limits.kept;
+            let message = format!("names, xattrs and holes of more than {limit} bytes");
+            return Err(Fault::limit(message));
+        }
+        Ok(())
+    }
+
+    /// Counts a member, or a folder that no member makes.
+    fn count_one(&mut self) -> Placed<()> {
+        self.members = self.members.saturating_add(1);
+        if self.members > self.limits.members {
+            let message = format!("more than {} members and folders", self.limits.members);
             return Err(Fault::limit(message));
         }
         Ok(())
@@ -318,6 +338,7 @@ impl Unpacker {
             let below = match self.child(at, &name) {
                 Some(id) => id,
                 None if missing == Missing::Make => {
+                    self.count_one()?;
                     let metadata = Metadata::with_permissions(0o755);
                     let inode = Inode::new(metadata, Node::empty_directory());
                     self.tree.add(at, name.clone(), inode)?

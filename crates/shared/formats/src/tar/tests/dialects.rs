@@ -1,10 +1,14 @@
 //! What programs write down in different ways.
 
+use std::sync::Arc;
+
 use block::{Content, Kind, ReadAt as _};
 use tree::{Metadata, Node, Timestamp, Tree};
 
 use super::super::format::kind;
 use super::super::probe;
+use super::super::reader::read_plain;
+use super::super::unpack::Limits;
 use super::{folder, listing, member, pax, plain, read, script};
 
 fn metadata<'a>(tree: &'a Tree<Content>, path: &str) -> &'a Metadata {
@@ -361,6 +365,43 @@ fn what_would_take_too_much_is_refused() {
         let error = read(&bytes).unwrap_err();
         assert_eq!(error.kind(), Kind::Limit, "{error}");
         assert!(error.to_string().contains(part), "{error}");
+    }
+}
+
+#[test]
+fn what_is_held_in_memory_is_counted() {
+    let holes = ("GNU.sparse.map", "0,0,0,0,0,0,0,0,0,0");
+    let holes = [pax(&[SPARSE_SIZE, holes]), plain("f", "")].concat();
+    let xattr = ("SCHILY.xattr.user.a", &*"x".repeat(200));
+    let acl = "user::rwx,user:nobody:rwx,group::rwx,mask::rwx,other::rwx";
+    let acl = ("SCHILY.acl.access", &*format!("{acl}{}", ",".repeat(100)));
+    let long = "n".repeat(99);
+    for (bytes, members, kept, part) in [
+        (script("a=1 b=2 c=3"), 3, 1000, ""),
+        (script("a=1 b=2 c=3"), 2, 1000, "2 members"),
+        // The folders on the way count too.
+        (script("a/b/c/d=1"), 4, 1000, ""),
+        (script("a/b/c/d=1"), 3, 1000, "3 members"),
+        (script(&format!("{long}=1 {long}=2")), 9, 300, "300 bytes"),
+        (script(&format!("l->{long}")), 9, 99, "99 bytes"),
+        (
+            [pax(&[xattr]), plain("f", "")].concat(),
+            9,
+            200,
+            "200 bytes",
+        ),
+        ([pax(&[acl]), plain("f", "")].concat(), 9, 100, "100 bytes"),
+        (holes, 9, 64, "64 bytes"),
+    ] {
+        let read = read_plain(Arc::new(bytes), Limits { members, kept });
+        if part.is_empty() {
+            assert!(read.is_ok(), "{read:?}");
+            continue;
+        }
+        let error = read.unwrap_err();
+        assert_eq!(error.kind(), Kind::Limit, "{error}");
+        let text = error.to_string();
+        assert!(text.contains(&format!("more than {part}")), "{text}");
     }
 }
 
