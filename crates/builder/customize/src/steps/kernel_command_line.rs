@@ -428,4 +428,48 @@ mod tests {
         let warnings = apply(&mut tree_of(&[]), "key", &edit, TIME).unwrap();
         assert!(warnings[0].to_string().contains("no boot configuration"));
     }
+
+    /// What the edits are for: the media's entries have the arguments, whatever the image's configuration is made of.
+    #[test]
+    fn the_medias_entries_have_the_arguments() {
+        use bootloader::live::{ImageConfig, LiveBoot, LiveKernel, configure};
+        for files in [
+            vec![(
+                "boot/grub/grub.cfg",
+                "menuentry 'a' {\n linux /boot/vmlinuz-6.1 root=/dev/sda1 ro\n}\n",
+            )],
+            vec![
+                ("boot/grub/grub.cfg", "blscfg\n"),
+                (
+                    "boot/loader/entries/a.conf",
+                    "title A\nversion 6.1\nlinux /vmlinuz-6.1\noptions root=x\n",
+                ),
+            ],
+            vec![("etc/kernel/cmdline", "root=x ro\n")],
+            vec![("etc/default/grub", "GRUB_CMDLINE_LINUX=\"ro\"\n")],
+        ] {
+            let tree = edited(&files, &["net.ifnames=0", "audit=1"]);
+            let file = |path: &str| place::read(&tree, path);
+            let grub_config = file("/boot/grub/grub.cfg").unwrap();
+            let entries: Vec<(String, Vec<u8>)> = entries(&tree)
+                .into_iter()
+                .map(|name| {
+                    let bytes = file(&format!("{BLS_FOLDER}/{name}")).unwrap().unwrap();
+                    (name, bytes)
+                })
+                .collect();
+            let image = ImageConfig {
+                grub_config: grub_config.as_deref(),
+                bls_entries: &entries,
+                file: &file,
+            };
+            let boot = LiveBoot::new("LIVE", "Live", vec![LiveKernel::new("6.1")]);
+            let config = configure(&image, &boot).unwrap();
+            assert!(!config.entries.is_empty());
+            for entry in &config.entries {
+                let line = entry.command_line(&boot).join(" ");
+                assert!(line.contains("net.ifnames=0 audit=1"), "{files:?}: {line}");
+            }
+        }
+    }
 }
