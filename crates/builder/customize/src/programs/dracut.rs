@@ -5,6 +5,7 @@
 
 use block::{Content, Error, Result};
 use config::settings::DracutModules;
+use sandbox::LentFile;
 use tree::{Inode, Metadata, Node, Tree, TreePath};
 
 use super::{Image, path};
@@ -32,6 +33,11 @@ const CONFIGURATION: &str = "/etc/dracut.conf.d/20-liveos.conf";
 /// The folder in which dracut works, and where the initramfs is written.
 const FOLDER: &str = "/var/tmp";
 const OUTPUT: &str = "/var/tmp/liveos-initramfs";
+/// Where the program is that dracut calls in ldconfig's place.
+const LDCONFIG: &str = "/_ldconfig";
+/// ldconfig without its cache, which holds the times and numbers of dracut's own temporary files. The arguments are `-r FOLDER …`.
+const LDCONFIG_PROGRAM: &str =
+    "#!/bin/sh\nldconfig \"$@\" || exit\nrm -f \"$2/var/cache/ldconfig/aux-cache\"\n";
 /// The name of our dracut module.
 const OURS: &str = "liveos";
 
@@ -72,11 +78,17 @@ pub fn initramfs(image: &mut Image<'_>, request: &Request<'_>) -> Result<Content
         words.extend(["--include", "/usr/lib/locale", "/usr/lib/locale"]);
     }
     words.push(OUTPUT);
-    let program = image
+    let mut program = image
         .program(words)
         // The kernel makes these itself, and not every sandbox can.
         .variable("DRACUT_NO_MKNOD", "1")
+        .variable("DRACUT_LDCONFIG", LDCONFIG)
         .variable("SYSTEMD_OFFLINE", "1");
+    program.files.push(LentFile {
+        inside: path(LDCONFIG)?,
+        bytes: LDCONFIG_PROGRAM.into(),
+        executable: true,
+    });
     image.run(&program, &doing)?;
     image.sandbox.leave(&mut work)?;
     let made = work.file(OUTPUT).cloned();

@@ -15,6 +15,7 @@ pub(super) const APK: Manager = Manager {
         install: &["add"],
         update: &["add", "--upgrade"],
     },
+    good_codes: &[],
     set_up,
 };
 

@@ -15,6 +15,7 @@ pub(super) const APT: Manager = Manager {
         install: &["install"],
         update: &["install", "--only-upgrade"],
     },
+    good_codes: &[],
     set_up,
 };
 

@@ -27,6 +27,7 @@ pub(super) const TDNF: Manager = Manager {
     name: "tdnf",
     programs: &["/usr/bin/tdnf"],
     commands: UPDATE,
+    good_codes: &[],
     set_up,
 };
 
@@ -34,6 +35,7 @@ pub(super) const DNF5: Manager = Manager {
     name: "dnf5",
     programs: &["/usr/bin/dnf5"],
     commands: UPGRADE,
+    good_codes: &[],
     set_up,
 };
 
@@ -41,6 +43,7 @@ pub(super) const DNF: Manager = Manager {
     name: "dnf",
     programs: &["/usr/bin/dnf", "/usr/bin/dnf-3"],
     commands: UPGRADE,
+    good_codes: &[],
     set_up,
 };
 
@@ -48,6 +51,7 @@ pub(super) const MICRODNF: Manager = Manager {
     name: "microdnf",
     programs: &["/usr/bin/microdnf"],
     commands: UPGRADE,
+    good_codes: &[],
     set_up,
 };
 
@@ -55,6 +59,7 @@ pub(super) const YUM: Manager = Manager {
     name: "yum",
     programs: &["/usr/bin/yum"],
     commands: UPDATE,
+    good_codes: &[],
     set_up,
 };
 

@@ -57,6 +57,8 @@ struct Manager {
     /// Where the program may be.
     programs: &'static [&'static str],
     commands: Commands,
+    /// Its exit codes beside 0 that are no failure.
+    good_codes: &'static [i32],
     /// What it needs for the time.
     set_up: fn(&mut Image<'_>, &Request<'_>) -> Result<Setup>,
 }
@@ -267,7 +269,7 @@ fn change(image: &mut Image<'_>, packages: &Packages, request: &Request<'_>) -> 
     let setup = (request.manager.set_up)(image, request)?;
     let mut step = |doing: &str, words: &[&str], names: &[String], is_remote: bool| {
         let program = command(image, request, &setup, (words, names)).network(network(is_remote));
-        image.run(&program, doing)
+        image.run_to(&program, doing, request.manager.good_codes)
     };
     let is_remote = request.is_remote();
     if fetches(packages) {

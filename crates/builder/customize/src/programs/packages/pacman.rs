@@ -15,6 +15,7 @@ pub(super) const PACMAN: Manager = Manager {
         install: &["-S", "--needed"],
         update: &["-S"],
     },
+    good_codes: &[],
     set_up,
 };
 

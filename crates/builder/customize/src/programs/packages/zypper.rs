@@ -15,8 +15,14 @@ pub(super) const ZYPPER: Manager = Manager {
         install: &["install"],
         update: &["update"],
     },
+    good_codes: GOOD_CODES,
     set_up,
 };
+
+/// What was done needs a restart of the machine (102) or of zypper (103): neither runs here.
+///
+/// Source: zypper(8) of zypper 1.14, exit codes.
+const GOOD_CODES: &[i32] = &[102, 103];
 
 fn set_up(_: &mut Image<'_>, request: &Request<'_>) -> Result<Setup> {
     request.no_snapshot()?;
