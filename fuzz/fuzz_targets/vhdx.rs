@@ -1,8 +1,8 @@
 //! Any bytes as a VHDX image, and as its structures with right checksums.
 //!
 //! The structures lie far from each other, and a checksum is not guessed. So the fuzzer's bytes are records, each a place (2 bytes, in
-//! units of 4096) and 510 bytes, laid into a file of 8 MiB; after that both headers and both copies of the region table get their checksums.
-//! A seed is made of an image by the same rule: a record for every 510 bytes at a multiple of 4096 that are not all zeros.
+//! units of 4096) and 510 bytes, laid into a file of 8 MiB; after that both headers and both copies of the region table get their
+//! checksums. A seed is made of an image by the same rule: a record for every 510 bytes at a multiple of 4096 that are not all zeros.
 #![no_main]
 
 use std::sync::Arc;

@@ -148,8 +148,10 @@ impl Items {
     }
 }
 
-/// The best of the parent's names in a locator: header of 20 bytes (the type's GUID, 2 bytes, number of entries), then entries of 12 bytes: offset of key and value (4
-/// each), their lengths (2 each); text in UTF-16.
+/// The best of the parent's names in a locator.
+///
+/// That has 20 bytes first (the type's GUID, 2 bytes, the number of entries), then entries of 12 bytes: offsets of key and value (4 each),
+/// their lengths (2 each). Text is in UTF-16.
 fn parent_name(locator: &[u8]) -> Option<String> {
     let text = |at: u32, len: u16| {
         let at = usize::try_from(at).ok()?;

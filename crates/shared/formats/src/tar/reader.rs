@@ -52,8 +52,9 @@ pub fn read_tree(source: Arc<dyn ReadAt>) -> Result<Tree<Content>> {
 /// # Errors
 ///
 /// `Corrupt` with the offset (in the unpacked archive, where it is compressed) of what breaks the format, and for members with `..` in
-/// their names; `Unsupported` for ACLs of users and groups that are neither numbers nor in the archive's own tables, for what is compressed with bzip2, lzma, lzip, lzop or compress, for members of unknown types and those
-/// that began in another volume; `Limit` for what would take too much memory or disk; `Io` where `folder` takes no file.
+/// their names; `Unsupported` for what is compressed with bzip2, lzma, lzip, lzop or compress, for members of unknown types and those
+/// that began in another volume, and for ACLs of users and groups that are neither numbers nor in the archive's own tables; `Limit` for
+/// what would take too much memory or disk; `Io` where `folder` takes no file.
 pub fn read_tree_in(source: Arc<dyn ReadAt>, folder: impl AsRef<Path>) -> Result<Tree<Content>> {
     let source = match Compression::of(&start(&source)?) {
         None => source,

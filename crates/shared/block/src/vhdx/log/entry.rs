@@ -16,7 +16,8 @@
 //! ```
 //!
 //! A descriptor: `desc`, the last 4 bytes of the sector, its first 8, its place in the file (8), the sequence number (8); or `zero`, 4
-//! bytes, a length (8), a place (8), the sequence number. A sector: `data`, the upper half of the sequence number, 4084 bytes, the lower half.
+//! bytes, a length (8), a place (8), the sequence number. A sector: `data`, the upper half of the sequence number, 4084 bytes, the lower
+//! half.
 
 use super::SECTOR;
 use super::ring::Ring;
