@@ -232,3 +232,28 @@ fn what_makes_media_boot_is_protected() {
         assert!(!protected(name), "{name}");
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_changed_or_refused(
+        words in proptest::collection::vec(
+            "(label|LINUX|linux|kernel|append|APPEND|initrd|INITRD|options|title|set|menuentry|\\{|\\}|\n|'|\"|\\$x|\\$\\{y\\}|--|-|=|\\||a=b|quiet|/k|x,y|é|\\\\| )",
+            0..40,
+        ),
+        glue in "( |\t|)",
+    ) {
+        let given = words.join(&glue);
+        let wish = parameters(&["quiet", "a=b"], &[("x", "é")], &["debug c=\"d e\""]);
+        for dialect in [Dialect::Grub, Dialect::Syslinux, Dialect::Entry, Dialect::Ipxe] {
+            for initramfs in [None, Some("/boot/more.img")] {
+                let change = Change { parameters: &wish, initramfs };
+                if let Ok(done) = edit(dialect, given.as_bytes(), &change)
+                    && dialect == Dialect::Grub
+                {
+                    // What is a script stays one.
+                    proptest::prop_assert!(crate::grub::Script::parse(done.bytes).is_ok(), "{given:?}");
+                }
+            }
+        }
+    }
+}
