@@ -23,9 +23,11 @@ installkernel() {
 install() {
     inst_simple "$moddir/liveos-init" /usr/lib/liveos/liveos-init
     chmod 0755 "$initdir/usr/lib/liveos/liveos-init"
-    # Before the modules dmsquash-live (30) and livenet (29), which know the same root=.
     inst_hook cmdline 20 "$moddir/liveos-claim.sh"
-    inst_hook pre-mount 20 "$moddir/liveos-mount.sh"
-    # Their units for /sysroot would wait for devices that never come.
-    rm -f "$initdir"/usr/lib/systemd/system-generators/{,dracut-}{dmsquash,livenet}-generator
+    # Before the module overlayfs, which would take an empty folder for the root.
+    inst_hook pre-mount 00 "$moddir/liveos-mount.sh"
+    # The modules dmsquash-live and livenet know the same root= and would wait for devices that never come.
+    rm -f "$initdir"/usr/lib/systemd/system-generators/{,dracut-}{dmsquash,livenet}-generator \
+        "$initdir"{,/var,/usr}/lib/dracut/hooks/cmdline/[0-9][0-9]-parse-{dmsquash-live,livenet,iso-scan}.sh \
+        "$initdir"{,/var,/usr}/lib/dracut/hooks/pre-udev/[0-9][0-9]-dmsquash-live*-genrules.sh
 }
