@@ -15,7 +15,7 @@ use payload::initramfs::{self, Compression};
 use sha2::{Digest, Sha256};
 use system_tests::builds;
 use system_tests::media::{FOR_BOOTS, iso};
-use testkit::fixture::{self, TestSystem};
+use testkit::fixture::{self, Contents, Debian, ROOT_PASSWORD, TestSystem};
 use testkit::guest::{self, BOOT, COMMAND, Guest, PATIENT_KERNEL};
 use testkit::tools;
 use tree::{Inode, Metadata, Node, Tree, TreePath};
@@ -192,6 +192,40 @@ fn ref_dnsmasq_gives_the_address_and_knows_the_server_by_its_name() {
     cable
         .inside(|| stops(&unknown, SERVER_UNREACHABLE))
         .unwrap();
+}
+
+#[test]
+fn ref_debian_boots_from_a_server_and_names_its_card_by_itself() {
+    if !tools::slow_tests() || !tools::available(&["mmdebstrap"]) {
+        return;
+    }
+    let Some(parts) = parts() else {
+        return;
+    };
+    let disk = fixture::debian(&Debian {
+        suite: "bookworm",
+        contents: Contents::Minimal,
+    });
+    let server = Server::start(&iso(&disk.unwrap(), &[]).unwrap(), Manner::Good).unwrap();
+    let mut machine = machine(parts, &format!("root={} ip=dhcp", server.url("live.iso")));
+    machine.memory_mib = 2048;
+    let mut guest = Guest::start(&machine).unwrap();
+    guest.log_in("root", ROOT_PASSWORD, BOOT).unwrap();
+    let cards = guest.command("ls /sys/class/net").unwrap();
+    assert!(!cards.contains("eth0"), "{cards}");
+    let state =
+        guest.command("systemctl is-system-running --wait || systemctl --failed --no-legend");
+    assert_eq!(state.unwrap(), "running");
+    let report = guest.command("cat /run/liveos/report.json").unwrap();
+    assert!(
+        report.contains(&format!("\"medium_url\": \"{}\"", server.url("live.iso"))),
+        "{report}"
+    );
+    guest
+        .command("grep -q '^nameserver 10.0.2.3$' /run/liveos/resolv.conf")
+        .unwrap();
+    guest.send("poweroff\n").unwrap();
+    assert!(guest.wait_for_end(COMMAND).unwrap().success());
 }
 
 #[test]
