@@ -2,6 +2,7 @@
 
 use block::Content;
 use config::Plan;
+use config::settings::KdumpBootFiles;
 use tree::{Node, Tree};
 
 /// An initramfs for kdump.
@@ -49,6 +50,9 @@ fn is_kdump(name: &str) -> bool {
 
 /// The names in `/boot` that stay in the root file system where kdump's files are kept there.
 pub(crate) fn kept(tree: &Tree<Content>, plan: &Plan) -> Vec<String> {
+    if plan.kdump_boot_files != KdumpBootFiles::Keep {
+        return Vec::new();
+    }
     find(tree, plan)
         .into_iter()
         .flat_map(|found| [Some(found.initramfs), found.kernel])
