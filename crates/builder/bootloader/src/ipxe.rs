@@ -50,7 +50,11 @@ pub fn script(boot: &LiveBoot, entries: &[LiveEntry]) -> String {
     for (at, entry) in entries.iter().enumerate() {
         let initramfs = relative(&entry.kernel.initramfs);
         let name = initramfs.rsplit('/').next().unwrap_or(initramfs);
-        let arguments = literal(&cmdline::join(&entry.command_line(boot)));
+        let mut arguments = literal(&cmdline::join(&entry.command_line(boot)));
+        if arguments.split(' ').any(|argument| argument == "ip=dhcp") {
+            // The card that iPXE itself came by, as pxelinux names it.
+            arguments.push_str(" BOOTIF=01-${netX/mac:hexhyp}");
+        }
         let _ = write!(
             text,
             "\n:entry{at}\nkernel {} initrd={name} {arguments} || goto failed\ninitrd --name {name} {initramfs} || goto failed\nboot || goto failed\n",
@@ -114,7 +118,7 @@ mod tests {
         let text = script(&boot, &entries(&boot));
         assert!(
             text.starts_with(
-                "#!ipxe\n\n:entry0\nkernel boot/vmlinuz-6.1 initrd=initramfs-6.1.img root=live:http://h/x.iso ip=dhcp || goto failed\n\
+                "#!ipxe\n\n:entry0\nkernel boot/vmlinuz-6.1 initrd=initramfs-6.1.img root=live:http://h/x.iso ip=dhcp BOOTIF=01-${netX/mac:hexhyp} || goto failed\n\
                  initrd --name initramfs-6.1.img boot/initramfs-6.1.img || goto failed\nboot"
             ),
             "{text}"

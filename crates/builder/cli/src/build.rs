@@ -1,5 +1,6 @@
 //! `liveos build`: source → tree → facts and plan → payloads → media.
 
+use std::path::Path;
 use std::time::Instant;
 
 use block::{BackingFiles, Content};
@@ -67,7 +68,9 @@ pub(crate) fn run(arguments: &BuildArguments, environment: &Environment) -> Resu
     let warnings = customize::apply(&mut system.tree, &kept).map_err(input)?;
     tell_all(&progress, &warnings);
     let payload = match carried.payload {
-        Some(content) => build.passed_on(content),
+        Some(content) => build
+            .passed_on(content, carried.additions.as_ref())
+            .map_err(input)?,
         None => build.payload(&system).map_err(input)?,
     };
     let parts = Parts {
@@ -101,9 +104,16 @@ impl<'p> Build<'p> {
     fn carried(&self, system: &System) -> Carried {
         let changed = system.changed || self.arguments.rebuild;
         let media = system.media.as_deref();
-        media
+        let carried = media
             .map(|media| carried::choose(media, self.plan, self.job, changed))
-            .unwrap_or_default()
+            .unwrap_or_default();
+        let is_new = carried.payload.is_none() && self.plan.initramfs == InitramfsPlan::FullOs;
+        if carried.additions.is_some() && is_new {
+            self.progress.warn(
+                "what was added to the initramfs of the input media is not in the new one: add it again with liveos edit",
+            );
+        }
+        carried
     }
 
     /// Whether the image's own dracut makes the initramfs.
@@ -164,6 +174,7 @@ impl<'p> Build<'p> {
         let mut maker = kernels::Known {
             known: &carried.initramfs,
             other: &mut native,
+            additions: carried.additions.as_ref(),
         };
         kernels::put(&mut files, inputs, &mut maker)?;
         Ok(files)
@@ -196,9 +207,20 @@ impl<'p> Build<'p> {
         Ok(options)
     }
 
-    fn passed_on<'a>(&self, content: Content) -> Box<dyn Late + 'a> {
+    /// A payload of the input, as it is; `additions` were put beside an initramfs on the input media.
+    fn passed_on<'a>(
+        &self,
+        content: Content,
+        additions: Option<&Content>,
+    ) -> block::Result<Box<dyn Late + 'a>> {
         self.progress.say("the system is passed on as it is");
-        Box::new(PassedOn::new(self.plan.initramfs, content))
+        let content = match additions {
+            Some(additions) if self.plan.initramfs == InitramfsPlan::FullOs => {
+                carried::joined(&content, additions)?
+            }
+            _ => content,
+        };
+        Ok(Box::new(PassedOn::new(self.plan.initramfs, content)))
     }
 
     /// The large payload of the plan.
@@ -257,20 +279,22 @@ fn tell_all<W: std::fmt::Display>(progress: &Progress, warnings: &[W]) {
     }
 }
 
-/// How an input is opened.
-pub(crate) fn source_options(allow_backing_anywhere: bool) -> source::Options {
+/// How an input is opened. `scratch` is where what has to be unpacked for reading goes; the machine's folder for temporary files by default.
+pub(crate) fn source_options(
+    allow_backing_anywhere: bool,
+    scratch: Option<&Path>,
+) -> source::Options {
     let backing_files = if allow_backing_anywhere {
         BackingFiles::Anywhere
     } else {
         BackingFiles::default()
     };
-    source::Options {
-        disk_image: block::Options {
-            backing_files,
-            ..block::Options::default()
-        },
-        ..source::Options::default()
+    let mut options = source::Options::default();
+    options.disk_image.backing_files = backing_files;
+    if let Some(folder) = scratch {
+        options.temporary_folder = Some(folder.to_path_buf());
     }
+    options
 }
 
 fn kernel_names(plan: &Plan) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use block::{Content, Result};
+use block::{Content, Piece, ReadAt as _, Result};
 use config::{InitramfsPlan, Plan};
 use contract::media as places;
 use media::files::Files;
@@ -11,7 +11,7 @@ use source::{Media, RootOnMedia};
 use crate::job::Job;
 
 /// Files of media that every build makes anew, or that only fit the medium that they are on; folders end with a slash.
-const MADE_ANEW: [&str; 14] = [
+const MADE_ANEW: [&str; 15] = [
     "boot.catalog",
     "boot/efi/",
     "boot/grub/efiboot.img",
@@ -25,8 +25,12 @@ const MADE_ANEW: [&str; 14] = [
     "liveos/reserved",
     "liveos/rootfs.img",
     "boot/initrd.img",
+    ADDITIONS,
     ".disk/",
 ];
+
+/// Where `liveos edit` puts what it adds to the initramfs.
+const ADDITIONS: &str = "boot/liveos-additions.img";
 
 /// What can be passed on from the input media as it is.
 #[derive(Debug, Default)]
@@ -35,6 +39,8 @@ pub(crate) struct Carried {
     pub(crate) payload: Option<Content>,
     /// The initramfs by the version of their kernel.
     pub(crate) initramfs: BTreeMap<String, Content>,
+    /// What `liveos edit` put beside the initramfs: a further archive.
+    pub(crate) additions: Option<Content>,
 }
 
 /// Whether media have the layout that Image Customizer and we write.
@@ -46,7 +52,10 @@ pub(crate) fn is_our_layout(media: &Media) -> bool {
 
 /// Decides what is passed on. `changed` says that the system was changed, or that everything is to be made anew.
 pub(crate) fn choose(media: &Media, plan: &Plan, job: &Job, changed: bool) -> Carried {
-    let mut carried = Carried::default();
+    let mut carried = Carried {
+        additions: media.tree.file(ADDITIONS).cloned(),
+        ..Carried::default()
+    };
     let saved_kdump = job
         .request
         .input
@@ -80,6 +89,21 @@ pub(crate) fn choose(media: &Media, plan: &Plan, job: &Job, changed: bool) -> Ca
         }
     }
     carried
+}
+
+/// An initramfs with a further archive behind it, at a multiple of 512: the kernel finds a plain archive at multiples of 4 only.
+///
+/// # Errors
+///
+/// Where the two are too long together.
+pub(crate) fn joined(initramfs: &Content, additions: &Content) -> Result<Content> {
+    let gap = initramfs.len().next_multiple_of(512) - initramfs.len();
+    let padding = Piece::Hole { len: gap };
+    let all = initramfs
+        .pieces()
+        .chain([&padding])
+        .chain(additions.pieces());
+    Content::new(all.cloned())
 }
 
 /// Puts the files of the input media that no build makes among `files`.
@@ -134,6 +158,26 @@ fn is_made_anew(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_place_of_additions_is_the_contracts() {
+        let place = format!("{}/{}", places::BOOT_DIR, places::INITRAMFS_ADDITIONS_NAME);
+        assert_eq!(ADDITIONS, place);
+    }
+
+    #[test]
+    fn an_archive_that_was_added_stands_behind_the_initramfs_at_a_multiple_of_512() {
+        let (first, second) = (
+            Content::from_bytes(*b"first"),
+            Content::from_bytes(*b"second"),
+        );
+        let bytes = joined(&first, &second).unwrap().read_all(1000).unwrap();
+        assert_eq!(
+            (&bytes[..5], &bytes[512..]),
+            (&b"first"[..], &b"second"[..])
+        );
+        assert!(bytes[5..512].iter().all(|byte| *byte == 0));
+    }
 
     #[test]
     fn users_files_are_carried_and_ours_are_not() {

@@ -10,7 +10,7 @@ use crate::report::{Report, text};
 /// Prints it on standard output.
 pub(crate) fn run(arguments: &InspectArguments) -> Result<()> {
     let doing = format!("inspecting {}", arguments.source.display());
-    let options = source_options(arguments.allow_backing_anywhere);
+    let options = source_options(arguments.allow_backing_anywhere, None);
     let report = Report::of(&arguments.source, &options)
         .map_err(|error| Failure::input(doing.clone(), error))?;
     let printed = if arguments.json {

@@ -41,7 +41,10 @@ impl System {
         progress: &Progress,
     ) -> Result<Self> {
         let input = |error| Failure::input(doing(&job.output), error);
-        let options = source_options(arguments.allow_backing_anywhere);
+        let options = source_options(
+            arguments.allow_backing_anywhere,
+            arguments.scratch.as_deref(),
+        );
         let opened = source::open(&job.source, &options).map_err(input)?;
         opened
             .warnings

@@ -46,6 +46,9 @@ pub const EFI_BOOT_X64: &str = "EFI/BOOT/BOOTX64.EFI";
 /// What shim starts.
 pub const EFI_GRUB_X64: &str = "EFI/BOOT/grubx64.efi";
 
+/// A further archive in [`BOOT_DIR`] beside the initramfs: what was added to it on finished media.
+pub const INITRAMFS_ADDITIONS_NAME: &str = "liveos-additions.img";
+
 /// A kernel's path on the media.
 #[must_use]
 pub fn kernel(version: &str) -> String {

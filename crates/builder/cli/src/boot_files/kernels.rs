@@ -12,6 +12,7 @@ use payload::initramfs::{self, RootImage, SquashfsCompressor};
 use tree::{Node, Tree};
 
 use super::{Inputs, file, kdump};
+use crate::carried;
 use crate::progress::Progress;
 
 /// Where the initramfs of a bootstrap system come from.
@@ -100,13 +101,19 @@ pub(crate) struct Known<'a> {
     /// By the version of their kernel.
     pub(crate) known: &'a BTreeMap<String, Content>,
     pub(crate) other: &'a mut dyn InitramfsMaker,
+    /// A further archive for all of them.
+    pub(crate) additions: Option<&'a Content>,
 }
 
 impl InitramfsMaker for Known<'_> {
     fn make(&mut self, kernel: &Kernel) -> Result<Content> {
-        match self.known.get(&kernel.version) {
-            Some(content) => Ok(content.clone()),
-            None => self.other.make(kernel),
+        let made = match self.known.get(&kernel.version) {
+            Some(content) => content.clone(),
+            None => self.other.make(kernel)?,
+        };
+        match self.additions {
+            Some(additions) => carried::joined(&made, additions),
+            None => Ok(made),
         }
     }
 }

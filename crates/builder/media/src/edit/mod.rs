@@ -29,7 +29,7 @@ pub use wish::{Addition, Wish};
 /// configuration.
 const MAX_CONFIG: usize = bootloader::grub::SCRIPT_LIMIT;
 /// The name of the archive that is unpacked over the initramfs; it lies beside the initramfs of the first boot entry.
-const ADDITIONS_NAME: &str = "liveos-additions.img";
+const ADDITIONS_NAME: &str = contract::media::INITRAMFS_ADDITIONS_NAME;
 
 /// The media after a change.
 #[derive(Clone, Debug, Default)]

@@ -148,6 +148,19 @@ pub fn build(
     let firmware = firmware::find(tree, &kernel.version, &chosen);
     let reasons = std::mem::take(&mut chosen.reasons);
     let mut warnings = std::mem::take(&mut chosen.warnings);
+    let is_card = |path: &String| path.contains("/drivers/net/");
+    if options.network
+        && !chosen
+            .index
+            .modules
+            .values()
+            .any(|module| is_card(&module.path))
+    {
+        warnings.push(format!(
+            "the medium comes over the network, and the kernel {} has no module of a network card: install the package with its drivers",
+            kernel.version
+        ));
+    }
     warnings.extend(modprobe.warnings);
     warnings.extend(dracut_warnings(facts));
 
