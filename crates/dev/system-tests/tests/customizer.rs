@@ -2,6 +2,7 @@
 //!
 //! Each step of a chain builds from the medium of the step before, and holds all that the earlier steps asked for. That such media boot
 //! is shown in `layouts.rs`, `netboot.rs` and `full_os.rs`.
+#![expect(clippy::unwrap_used, reason = "a test ends with the first surprise")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -69,7 +70,9 @@ fn config(section: &str, parameter: &str, file: &str, kind: &str, more: &str) ->
 
 /// The `os` section that puts a file into the system.
 fn os(file: &str) -> String {
-    format!("os:\n  additionalFiles:\n  - {{content: {file}, destination: /{file}, permissions: \"644\"}}\n")
+    format!(
+        "os:\n  additionalFiles:\n  - {{content: {file}, destination: /{file}, permissions: \"644\"}}\n"
+    )
 }
 
 /// A medium, read by our own readers.
@@ -121,12 +124,21 @@ impl Medium {
             ensure!(saved.contains(parameter), "{saved}");
         }
         for file in files {
-            ensure!(self.text(file).as_deref() == Some(*file), "{file} on the medium");
-            let mode = self.0.resolve(file).map(|(_, id)| self.0.inode(id).metadata.permissions)?;
+            ensure!(
+                self.text(file).as_deref() == Some(*file),
+                "{file} on the medium"
+            );
+            let mode = self
+                .0
+                .resolve(file)
+                .map(|(_, id)| self.0.inode(id).metadata.permissions)?;
             ensure!(mode == 0o644, "{file} has {mode:o}");
         }
         let is_bootstrap = self.0.file("liveos/rootfs.img").is_some();
-        ensure!(is_bootstrap == (kind == "bootstrap"), "a root file system image: {is_bootstrap}");
+        ensure!(
+            is_bootstrap == (kind == "bootstrap"),
+            "a root file system image: {is_bootstrap}"
+        );
         ensure!(self.0.file("boot/initrd.img").is_some() != is_bootstrap);
         for line in &lines {
             let root = line.contains(" root=live:");
@@ -137,7 +149,9 @@ impl Medium {
 }
 
 fn in_boot(tree: &Tree<Content>) -> Vec<String> {
-    tree.list("boot").map(|(name, _)| name.to_string()).collect()
+    tree.list("boot")
+        .map(|(name, _)| name.to_string())
+        .collect()
 }
 
 #[test]
@@ -145,7 +159,11 @@ fn ref_three_builds_from_bootstrap_to_full_os_hold_what_each_asked_for() {
     if !tools::available(&NEEDED) {
         return;
     }
-    for layout in [Layout::AzureLinux2, Layout::AzureLinux3, Layout::AzureLinux4] {
+    for layout in [
+        Layout::AzureLinux2,
+        Layout::AzureLinux3,
+        Layout::AzureLinux4,
+    ] {
         let chain = Chain::new();
         let disk = disk(layout, Kernels::One);
         let first = config("iso", "rd.info", "a.txt", "bootstrap", &os("a.txt"));
@@ -159,19 +177,38 @@ fn ref_three_builds_from_bootstrap_to_full_os_hold_what_each_asked_for() {
         let second = chain.build(&first, "2.iso", &second).unwrap();
         let repackaged = Medium::iso(&second);
         let files = ["a.txt", "b.txt"];
-        repackaged.holds("bootstrap", &["rd.info", "rd.debug"], &files).unwrap();
-        let image = |medium: &Medium| medium.0.file("liveos/rootfs.img").unwrap().read_all(1 << 30).unwrap();
-        assert!(image(&medium) == image(&repackaged), "the root file system image changed");
+        repackaged
+            .holds("bootstrap", &["rd.info", "rd.debug"], &files)
+            .unwrap();
+        let image = |medium: &Medium| {
+            medium
+                .0
+                .file("liveos/rootfs.img")
+                .unwrap()
+                .read_all(1 << 30)
+                .unwrap()
+        };
+        assert!(
+            image(&medium) == image(&repackaged),
+            "the root file system image changed"
+        );
 
         let more = format!("{}  selinux: {{mode: disabled}}\n", os("c.txt"));
         let third = config("iso", "rd.shell", "c.txt", "full-os", &more);
         let third = chain.build(&second, "3.iso", &third).unwrap();
         let medium = Medium::iso(&third);
         let parameters = ["rd.info", "rd.debug", "rd.shell"];
-        medium.holds("full-os", &parameters, &["a.txt", "b.txt", "c.txt"]).unwrap();
+        medium
+            .holds("full-os", &parameters, &["a.txt", "b.txt", "c.txt"])
+            .unwrap();
         let system = medium.system();
         assert!(system.file("a.txt").is_some() && system.file("c.txt").is_some());
-        assert!(medium.kernel_lines().iter().all(|line| line.contains("selinux=0")));
+        assert!(
+            medium
+                .kernel_lines()
+                .iter()
+                .all(|line| line.contains("selinux=0"))
+        );
     }
 }
 
@@ -184,17 +221,25 @@ fn ref_three_builds_from_full_os_to_bootstrap_hold_what_each_asked_for() {
     let disk = disk(Layout::AzureLinux3, Kernels::One);
     let first = config("iso", "rd.info", "a.txt", "full-os", &os("a.txt"));
     let first = chain.build(&disk, "1.iso", &first).unwrap();
-    Medium::iso(&first).holds("full-os", &["rd.info"], &["a.txt"]).unwrap();
+    Medium::iso(&first)
+        .holds("full-os", &["rd.info"], &["a.txt"])
+        .unwrap();
     // The type is not asked for: it is the input's.
     let second = "iso:\n  kernelCommandLine:\n    extraCommandLine: [rd.debug]\n";
     let second = chain.build(&first, "2.iso", second).unwrap();
     let medium = Medium::iso(&second);
-    medium.holds("full-os", &["rd.info", "rd.debug"], &["a.txt"]).unwrap();
+    medium
+        .holds("full-os", &["rd.info", "rd.debug"], &["a.txt"])
+        .unwrap();
     let third = config("iso", "rd.shell", "c.txt", "bootstrap", &os("c.txt"));
     let third = chain.build(&second, "3.iso", &third).unwrap();
     let medium = Medium::iso(&third);
     medium
-        .holds("bootstrap", &["rd.info", "rd.debug", "rd.shell"], &["a.txt", "c.txt"])
+        .holds(
+            "bootstrap",
+            &["rd.info", "rd.debug", "rd.shell"],
+            &["a.txt", "c.txt"],
+        )
         .unwrap();
     let system = medium.system();
     assert!(system.file("a.txt").is_some() && system.file("c.txt").is_some());
@@ -203,8 +248,14 @@ fn ref_three_builds_from_full_os_to_bootstrap_hold_what_each_asked_for() {
     let init = system.resolve("sbin/init").unwrap().0;
     assert!(system.file(init.as_bytes()).is_some());
     let kernel = medium.kernel_lines();
-    assert!(kernel.iter().all(|line| line.contains("/boot/vmlinuz-")), "{kernel:?}");
-    let initramfs = medium.0.list("boot").filter(|(name, _)| name.to_string().starts_with("initramfs-"));
+    assert!(
+        kernel.iter().all(|line| line.contains("/boot/vmlinuz-")),
+        "{kernel:?}"
+    );
+    let initramfs = medium
+        .0
+        .list("boot")
+        .filter(|(name, _)| name.to_string().starts_with("initramfs-"));
     assert_eq!(initramfs.count(), 1);
 }
 
@@ -217,10 +268,14 @@ fn ref_the_files_of_kdump_go_where_they_are_wanted() {
     let chain = Chain::new();
     let plain = chain.build(&disk, "0.iso", "iso: {}\n").unwrap();
     let names = in_boot(&Medium::iso(&plain).0);
-    let kernel = names.iter().find(|name| name.starts_with("vmlinuz-")).unwrap();
+    let kernel = names
+        .iter()
+        .find(|name| name.starts_with("vmlinuz-"))
+        .unwrap();
     let version = kernel.strip_prefix("vmlinuz-").unwrap();
     let kdump = format!("initramfs-{version}kdump.img");
-    let adds = format!("os:\n  additionalFiles:\n  - {{content: kdump, destination: /boot/{kdump}}}\n");
+    let adds =
+        format!("os:\n  additionalFiles:\n  - {{content: kdump, destination: /boot/{kdump}}}\n");
     let build = |from: &Path, name: &str, setting: &str, more: &str| {
         let config = format!(
             "previewFeatures: [kdump-boot-files]\niso:\n  initramfsType: full-os\n  kdumpBootFiles: {setting}\n{more}"
@@ -234,13 +289,13 @@ fn ref_the_files_of_kdump_go_where_they_are_wanted() {
     assert!(!in_boot(&kept.0).contains(&kdump) && in_boot(&kept.0).contains(kernel));
     // Not kept any more: they move to the medium.
     let moved = build(&chain.path("a0.iso"), "a1.iso", "none", "");
-    assert_eq!(in_boot(&moved.system()), [String::new(); 0]);
+    assert_eq!(in_boot(&moved.system()), [""; 0]);
     assert!(in_boot(&moved.0).contains(&kdump) && in_boot(&moved.0).contains(kernel));
     // Nothing of kdump to keep.
     let nothing = build(&disk, "b.iso", "keep", "");
-    assert_eq!(in_boot(&nothing.system()), [String::new(); 0]);
+    assert_eq!(in_boot(&nothing.system()), [""; 0]);
     let none = build(&disk, "c.iso", "none", &adds);
-    assert_eq!(in_boot(&none.system()), [String::new(); 0]);
+    assert_eq!(in_boot(&none.system()), [""; 0]);
     assert!(in_boot(&none.0).contains(&kdump));
 }
 
@@ -256,11 +311,17 @@ fn ref_every_kernel_is_in_the_menu() {
         let medium = Medium::iso(&chain.build(&disk, "1.iso", &config).unwrap());
         medium.holds("bootstrap", &["rd.info"], &["a.txt"]).unwrap();
         let names = in_boot(&medium.0);
-        let kernels: Vec<&String> = names.iter().filter(|name| name.starts_with("vmlinuz-")).collect();
+        let kernels: Vec<&String> = names
+            .iter()
+            .filter(|name| name.starts_with("vmlinuz-"))
+            .collect();
         assert_eq!(kernels.len(), 2, "{names:?}");
         for kernel in kernels {
             let lines = medium.kernel_lines();
-            assert!(lines.iter().any(|line| line.contains(kernel.as_str())), "{kernel} {lines:?}");
+            assert!(
+                lines.iter().any(|line| line.contains(kernel.as_str())),
+                "{kernel} {lines:?}"
+            );
         }
     }
 }
@@ -291,7 +352,10 @@ fn ref_a_tar_for_network_boot_has_the_tree_that_servers_of_today_expect() {
     }
     let server = Medium(tree);
     for line in server.kernel_lines() {
-        assert!(line.contains(&format!("root=live:{url} ")) && line.contains(" ip=dhcp"), "{line}");
+        assert!(
+            line.contains(&format!("root=live:{url} ")) && line.contains(" ip=dhcp"),
+            "{line}"
+        );
         assert_eq!(line.matches(" root=").count(), 1, "{line}");
     }
     let menu = server.text("boot/grub2/grub.cfg").unwrap();
@@ -305,9 +369,11 @@ fn ref_a_tar_for_network_boot_has_the_tree_that_servers_of_today_expect() {
     let tree = tar::read_tree(Arc::new(DiskFile::open(&built).unwrap())).unwrap();
     assert!(tree.file("boot/initrd.img").is_some() && tree.file("image.iso").is_none());
     // From a full-os ISO the other kind for the network is made, with a menu that fits.
-    let iso = chain.build(&disk, "full.iso", "iso:\n  initramfsType: full-os\n").unwrap();
-    let config = format!("pxe:\n  initramfsType: bootstrap\n  bootstrapBaseUrl: http://h/x\n");
-    let built = chain.build(&iso, "again.tar.gz", &config).unwrap();
+    let iso = chain
+        .build(&disk, "full.iso", "iso:\n  initramfsType: full-os\n")
+        .unwrap();
+    let config = "pxe:\n  initramfsType: bootstrap\n  bootstrapBaseUrl: http://h/x\n";
+    let built = chain.build(&iso, "again.tar.gz", config).unwrap();
     let server = Medium(tar::read_tree(Arc::new(DiskFile::open(&built).unwrap())).unwrap());
     for line in server.kernel_lines() {
         assert!(line.contains("root=live:http://h/x/image.iso"), "{line}");
@@ -332,7 +398,11 @@ fn ref_a_configuration_alone_says_what_is_built_and_flags_win() {
         let mut command = builds::liveos().unwrap();
         command.arg("build").arg("-c").arg(&file).args(arguments);
         let done = command.output().unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
     };
     let label = |path: &Path| {
         let identity = iso9660::probe(&DiskFile::open(path).unwrap()).unwrap();
@@ -341,6 +411,13 @@ fn ref_a_configuration_alone_says_what_is_built_and_flags_win() {
     run(&["--compression", "lz4"]);
     assert_eq!(label(&chain.path("out/live.iso")), "FROM-FILE");
     let other = chain.path("other.iso");
-    run(&["--compression", "lz4", "--volume-id", "TYPED", "-o", other.to_str().unwrap()]);
+    run(&[
+        "--compression",
+        "lz4",
+        "--volume-id",
+        "TYPED",
+        "-o",
+        other.to_str().unwrap(),
+    ]);
     assert_eq!(label(&other), "TYPED");
 }
