@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use block::{Content, DiskFile, Piece};
+use block::{Content, Piece};
 use config::Plan;
 use config::settings::OutputFormat;
 use contract::media as places;
@@ -122,7 +122,7 @@ fn write_netboot(
             let target = netboot.payload(&network.iso_name)?;
             let report =
                 media::iso::write(description, iso_files, &[parts.payload], &target, step)?;
-            let whole = reopened(&target)?;
+            let whole = Arc::new(target.remeasured()?);
             for placed in &report.placed {
                 // The root file system image by itself, for machines that need nothing else of the ISO.
                 let range = Piece::Range {
@@ -144,13 +144,6 @@ fn write_netboot(
         len: report.len,
         payload,
     })
-}
-
-/// The same file, with the length that it has now.
-fn reopened(file: &Arc<DiskFile>) -> block::Result<Arc<DiskFile>> {
-    let again = file.file().try_clone();
-    let again = again.map_err(|error| block::Error::io("reading back what was written", error))?;
-    DiskFile::from_file(again, file.path()).map(Arc::new)
 }
 
 fn nothing() -> block::Error {

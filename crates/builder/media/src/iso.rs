@@ -121,9 +121,7 @@ pub fn write(
     let table_at = covered;
     image.place(&table_path, table_text_len(covered))?;
     let report = image.finish()?;
-    let file = target.file().try_clone();
-    let file = file.map_err(|error| Error::io("reading back the media", error))?;
-    let digests = summing.digests(covered, &DiskFile::from_file(file, target.path())?)?;
+    let digests = summing.digests(covered, &target.remeasured()?)?;
     target.write_all_at(table(covered, digests).print().as_bytes(), table_at)?;
     Ok(Report {
         len: report.len,

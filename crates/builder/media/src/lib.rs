@@ -15,4 +15,5 @@ pub mod iso;
 pub mod late;
 pub mod netboot;
 pub mod output;
+mod parts;
 pub mod sums;

@@ -63,6 +63,18 @@ impl DiskFile {
         })
     }
 
+    /// The same open file with the length that it has now, for reading what was written through this one.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Io`](crate::Kind::Io) where it cannot be had a second time.
+    pub fn remeasured(&self) -> Result<Self> {
+        let again = self.file.try_clone();
+        let again =
+            again.map_err(|error| Error::io("reading back the file", error).in_file(&self.path))?;
+        Self::from_file(again, &self.path)
+    }
+
     /// The path by which the file was opened.
     #[must_use]
     pub fn path(&self) -> &Path {

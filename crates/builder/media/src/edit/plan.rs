@@ -8,6 +8,7 @@ use formats::cpio;
 use tree::{Inode, Metadata, Node, Timestamp, Tree, TreePath};
 
 use super::{ADDITIONS_NAME, MAX_CONFIG};
+use crate::parts::for_each_part;
 
 /// The most bytes that are added to the initramfs; more do not fit into the memory of small machines and are refused.
 const MAX_ADDITIONS: usize = 256 << 20;
@@ -294,22 +295,4 @@ pub(super) fn digest(content: &Content) -> Result<String> {
         Ok(())
     })?;
     Ok(hasher.finalize().to_hex().to_string())
-}
-
-/// Hands out a content part by part, each with its offset.
-pub(super) fn for_each_part(
-    content: &Content,
-    take: &mut dyn FnMut(&[u8], u64) -> Result<()>,
-) -> Result<()> {
-    let mut buf = vec![0; usize::try_from(content.len().min(1 << 20)).unwrap_or(0)];
-    let mut at = 0;
-    while at < content.len() {
-        let len = usize::try_from(content.len() - at).unwrap_or(usize::MAX);
-        let len = len.min(buf.len());
-        let part = buf.get_mut(..len).unwrap_or_default();
-        content.read_exact_at(part, at)?;
-        take(part, at)?;
-        at += ReadAt::len(&*part);
-    }
-    Ok(())
 }

@@ -39,13 +39,7 @@ impl Staging {
 
     pub(super) fn commit(self, mut files: Files) -> Result<Report> {
         for (path, file) in &self.payloads {
-            // Its length was taken when it was empty.
-            let whole = file
-                .file()
-                .try_clone()
-                .map_err(|error| failed(&self.path, error))?;
-            let whole = DiskFile::from_file(whole, file.path())?;
-            files.put(path, Content::from_source(Arc::new(whole)))?;
+            files.put(path, Content::from_source(Arc::new(file.remeasured()?)))?;
         }
         let mut entries = Vec::new();
         for (path, content, _) in files.contents() {

@@ -14,6 +14,7 @@ use rustix::fs::{CWD, RenameFlags};
 use super::manifest::{self, Manifest};
 use super::{Report, failed};
 use crate::files::Files;
+use crate::parts::for_each_part;
 
 /// What stands at the output's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,15 +96,7 @@ impl Staging {
             file.file()
                 .sync_all()
                 .map_err(|error| failed(&self.path, error))?;
-            // Its length was taken when it was empty.
-            let whole = file
-                .file()
-                .try_clone()
-                .map_err(|error| failed(&self.path, error))?;
-            entries.push(manifest::entry(
-                path,
-                &DiskFile::from_file(whole, file.path())?,
-            )?);
+            entries.push(manifest::entry(path, &file.remeasured()?)?);
         }
         for (path, content, metadata) in files.contents() {
             self.write(&path, content, metadata.permissions)?;
@@ -126,7 +119,7 @@ impl Staging {
         let file = self.open(path)?;
         let refuse = |error| failed(file.path(), error);
         let mut out = file.file();
-        manifest::for_each_part(content, &mut |part| out.write_all(part).map_err(refuse))?;
+        for_each_part(content, &mut |part, _| out.write_all(part).map_err(refuse))?;
         let permissions = fs::Permissions::from_mode(u32::from(mode));
         out.set_permissions(permissions).map_err(refuse)?;
         out.sync_all().map_err(refuse)

@@ -6,9 +6,11 @@
 //!
 //! It is the last file that is written, so that a folder with it is whole; and it says which files a later build may replace.
 
-use block::{Error, ReadAt, Result};
+use block::{ReadAt, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+use crate::parts::for_each_part;
 
 /// Where it lies, relative to the root of the folder.
 pub const PATH: &str = "liveos/manifest.json";
@@ -75,7 +77,7 @@ impl Manifest {
 /// Whatever reading answers.
 pub fn entry(path: &str, content: &dyn ReadAt) -> Result<Entry> {
     let mut hasher = Sha256::new();
-    for_each_part(content, &mut |part| {
+    for_each_part(content, &mut |part, _| {
         hasher.update(part);
         Ok(())
     })
@@ -89,24 +91,4 @@ pub fn entry(path: &str, content: &dyn ReadAt) -> Result<Entry> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Hands all bytes of `content` to `take`, in parts of at most a megabyte.
-pub(super) fn for_each_part(
-    content: &dyn ReadAt,
-    take: &mut dyn FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
-    const PART: usize = 1 << 20;
-    let mut buffer = vec![0; PART];
-    let mut at = 0;
-    while at < content.len() {
-        let len = usize::try_from(content.len() - at).map_or(PART, |rest| rest.min(PART));
-        let part = buffer
-            .get_mut(..len)
-            .ok_or_else(|| Error::limit("reading a file", "a part is too long"))?;
-        content.read_exact_at(part, at)?;
-        take(part)?;
-        at += len as u64;
-    }
-    Ok(())
 }

@@ -11,8 +11,8 @@ use block::{Content, DiskFile, Error, Result};
 use bootloader::edit::Dialect;
 use tree::{Inode, Metadata, Name, Node, Tree, TreePath};
 
-use super::super::plan::for_each_part;
 use super::content;
+use crate::parts::for_each_part;
 
 /// The most names of a folder. More are refused: a folder for network boot has some dozens.
 const MAX_NAMES: usize = 100_000;

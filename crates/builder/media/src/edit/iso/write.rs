@@ -8,11 +8,11 @@ use formats::iso9660::Editor;
 
 use super::super::digests::Table;
 use super::super::journal::{SLOT_LEN, State};
-use super::super::plan::for_each_part;
 use super::super::room::{Kind, SECTOR};
 use super::super::target::Target;
 use super::change::Next;
 use super::{Media, lay_over};
+use crate::parts::for_each_part;
 
 /// How much of the area is looked through at a time for what is not zero.
 const BLOCK: u64 = 64 << 10;
