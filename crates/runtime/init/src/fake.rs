@@ -10,7 +10,9 @@ use contract::attributes::Attributes;
 use contract::request::{Emergency, Verbosity};
 use rustix::io::Errno;
 
-use crate::system::{Bytes, Kind, Level, Mount, MountFlags, Moved, System, Wait};
+use crate::system::{
+    Access, Bytes, Finished, Kind, Level, Mount, MountFlags, Moved, System, Target, Wait,
+};
 
 pub(crate) mod net;
 
@@ -45,6 +47,10 @@ pub(crate) struct Fake {
     drivers: BTreeMap<String, (Files, Vec<u8>)>,
     /// What the next move of a tree answers, if not that all went well.
     pub(crate) moved: Option<Moved>,
+    /// What programs answer, by their command line; all others succeed and say nothing.
+    pub(crate) answers: BTreeMap<String, Finished>,
+    /// The inputs of the programs that were run, in order.
+    pub(crate) inputs: Vec<Vec<u8>>,
     now: Duration,
     pub(crate) net: net::FakeNet,
     /// Files that were made, with what was written to them so far.
@@ -310,9 +316,46 @@ impl System for Fake {
     fn unmount(&mut self, path: &str) -> io::Result<()> {
         self.act(format!("unmount {path}"))
     }
-    fn attach_loop(&mut self, file: &str) -> io::Result<String> {
-        self.act(format!("loop {file}"))?;
+    fn attach_loop(&mut self, file: &str, access: Access) -> io::Result<String> {
+        let verb = match access {
+            Access::Read => "loop",
+            Access::Write => "loop-rw",
+        };
+        self.act(format!("{verb} {file}"))?;
         Ok("/dev/loop0".to_owned())
+    }
+    fn map(
+        &mut self,
+        name: &str,
+        _: &str,
+        table: &[Target<'_>],
+        access: Access,
+    ) -> io::Result<String> {
+        let verb = match access {
+            Access::Read => "map",
+            Access::Write => "map-rw",
+        };
+        let rows: Vec<_> = table
+            .iter()
+            .map(|t| format!("{} {} {} {}", t.start, t.sectors, t.kind, t.parameters))
+            .collect();
+        self.act(format!("{verb} {name}: {}", rows.join("; ")))?;
+        let path = format!("/dev/dm-{name}");
+        self.files.entry(path.clone()).or_default();
+        Ok(path)
+    }
+    fn unmap(&mut self, name: &str) -> io::Result<()> {
+        self.act(format!("unmap {name}"))
+    }
+    fn run(&mut self, program: &str, arguments: &[&str], input: &[u8]) -> io::Result<Finished> {
+        let text = format!("{program} {}", arguments.join(" "));
+        self.act(format!("run {text}"))?;
+        self.inputs.push(input.to_vec());
+        let answer = self.answers.get(&text).cloned();
+        Ok(answer.unwrap_or(Finished {
+            succeeded: true,
+            output: String::new(),
+        }))
     }
 
     fn load_module(&mut self, path: &str, parameters: &str) -> io::Result<()> {

@@ -60,6 +60,34 @@ pub(crate) enum Kind {
     Other,
 }
 
+/// What may be done with a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+/// A row of a device-mapper table, in sectors of 512 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Target<'a> {
+    /// The first sector of the device that it makes.
+    pub(crate) start: u64,
+    pub(crate) sectors: u64,
+    /// `verity`, `snapshot`, `linear`, `crypt`…
+    pub(crate) kind: &'a str,
+    /// As the kernel's page about this kind of target has them.
+    pub(crate) parameters: &'a str,
+}
+
+/// What a program came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Finished {
+    /// Whether it ended with 0.
+    pub(crate) succeeded: bool,
+    /// What it wrote on both of its outputs, cut off where it is very long.
+    pub(crate) output: String,
+}
+
 /// What was moved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Moved {
@@ -118,8 +146,20 @@ pub(crate) trait System: Network {
     fn move_mount(&mut self, from: &str, to: &str) -> io::Result<()>;
     /// Unmounts.
     fn unmount(&mut self, path: &str) -> io::Result<()>;
-    /// Attaches a file to a free loop device, read-only, which goes with its last user; the device's path.
-    fn attach_loop(&mut self, file: &str) -> io::Result<String>;
+    /// Attaches a file to a free loop device, which goes with its last user; the device's path.
+    fn attach_loop(&mut self, file: &str, access: Access) -> io::Result<String>;
+    /// Makes a device-mapper device with this table, and its link `/dev/mapper/<name>`; the path of its node.
+    fn map(
+        &mut self,
+        name: &str,
+        uuid: &str,
+        table: &[Target<'_>],
+        access: Access,
+    ) -> io::Result<String>;
+    /// Removes a device-mapper device and its link; refused while it is used.
+    fn unmap(&mut self, name: &str) -> io::Result<()>;
+    /// Runs a program of the initramfs to its end, with these bytes for its input.
+    fn run(&mut self, program: &str, arguments: &[&str], input: &[u8]) -> io::Result<Finished>;
 
     /// Loads a kernel module with its parameters.
     fn load_module(&mut self, path: &str, parameters: &str) -> io::Result<()>;

@@ -2,6 +2,10 @@
 //!
 //! Names match byte for byte: `-` and `_` are different (as in dracut's `getarg`, versions 055 to 111).
 
+pub mod archiso;
+pub mod kiwi;
+pub mod live_boot;
+
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -30,6 +34,12 @@ pub enum Dialect {
     Dracut,
     /// dracut's modules `dmsquash-live`, `overlayfs` and their relatives.
     DmsquashLive,
+    /// KIWI's live module.
+    Kiwi,
+    /// mkinitcpio-archiso.
+    Archiso,
+    /// Debian's live-boot.
+    LiveBoot,
     /// liveos' own.
     Liveos,
 }
@@ -92,6 +102,8 @@ pub const LIVE_OVERLAY_SIZE: &str = "rd.live.overlay.size";
 pub const LIVE_OVERLAY_THIN: &str = "rd.live.overlay.thin";
 /// `rd.live.overlay.nouserconfirmprompt`: no question before a temporary overlay.
 pub const LIVE_OVERLAY_NO_PROMPT: &str = "rd.live.overlay.nouserconfirmprompt";
+/// `rootflags=`: mount options of the root.
+pub const ROOT_FLAGS: &str = "rootflags";
 /// `rd.minmem=`: how much memory must be left after a copy to RAM.
 pub const MINMEM: &str = "rd.minmem";
 /// `init=`: the program to start in the new root.
@@ -183,10 +195,74 @@ const fn row(
     }
 }
 
+/// Every parameter, by dialect: each table is in the order of what it is about.
+pub const TABLES: &[&[Parameter]] = &[
+    KERNEL,
+    DRACUT,
+    DMSQUASH_LIVE,
+    LIVEOS,
+    kiwi::TABLE,
+    archiso::TABLE,
+    live_boot::TABLE,
+];
+
 /// Every parameter.
+pub fn all() -> impl Iterator<Item = &'static Parameter> {
+    TABLES.iter().copied().flatten()
+}
+
+/// The kernel's own, and every init's.
 #[rustfmt::skip]
-pub const ALL: &[Parameter] = &[
+const KERNEL: &[Parameter] = &[
     row((ROOT, Text, Kernel), "", Honoured, "live:LABEL=, UUID=, PARTLABEL=, PARTUUID=, CDLABEL=, live:/dev/... or live:http(s)://...: the live medium"),
+    row((INIT, Text, Kernel), "/sbin/init", Honoured, "the program to start in the new root"),
+    row((ROOT_DELAY, Seconds, Kernel), "", Honoured, "how long to wait for the medium, where neither of these is given"),
+    row((QUIET, Boolean, Kernel), "0", Honoured, "tell warnings and faults only"),
+    row((MODPROBE_BLACKLIST, List, Kernel), "", Honoured, "modules that no device may ask for"),
+    row((READ_WRITE, Boolean, Kernel), "1", Moot, "the root of a live system is writable"),
+    row((READ_ONLY, Boolean, Kernel), "0", Moot, "the root of a live system is writable"),
+    row((ROOT_FLAGS, Text, Kernel), "", Ignored, "mount options of the root"),
+    row((ROOT_FS_TYPE, Text, Kernel), "", Moot, "the file system is known by its content"),
+    row((BOOTIF, Text, Kernel), "", Honoured, "the hardware address of the card that the firmware booted from: no other one is used"),
+    row((UDEV_NAMES, Boolean, Kernel), "1", Honoured, "whether udev gives network cards names of its own: where it does not, a card stays up"),
+    row(("roothash", Text, Kernel), "", Refused, "the verity root hash that the root must have"),
+    row(("usrhash", Text, Kernel), "", Refused, "the verity root hash that /usr must have"),
+];
+
+/// Those of dracut's core.
+#[rustfmt::skip]
+const DRACUT: &[Parameter] = &[
+    row((TIMEOUT, Seconds, Dracut), "180", Honoured, "how long to wait for the medium; 0 or less waits without end"),
+    row((RETRY, Seconds, Dracut), "180", Honoured, "how long to wait for the medium, where rd.timeout= is not given"),
+    row((SHELL, Boolean, Dracut), "0", Honoured, "a shell when the boot stops"),
+    row((BREAK, Text, Dracut), "", Honoured, "a shell before a stage: cmdline, pre-mount, mount, pre-pivot (the default)"),
+    row((EMERGENCY, Text, Dracut), "", Honoured, "reboot, poweroff or halt when the boot stops"),
+    row((DEBUG, Boolean, Dracut), "0", Honoured, "tell everything"),
+    row((INFO, Boolean, Dracut), "0", Honoured, "tell the steps although quiet is given"),
+    row((DRIVER_PRE, List, Dracut), "", Honoured, "modules to load before any device asks"),
+    row((DRIVER_POST, List, Dracut), "", Honoured, "modules to load after those that devices asked for"),
+    row((DRIVER_BLACKLIST, List, Dracut), "", Honoured, "modules that no device may ask for"),
+    row((IP, List, Dracut), "dhcp", Honoured, "how network cards get their addresses: dhcp, card:dhcp, or address::gateway:mask:host:card:none"),
+    row((USE_BOOTIF, Boolean, Dracut), "1", Honoured, "whether BOOTIF= counts"),
+    row((NAME_SERVER, List, Dracut), "", Honoured, "a name server, before those of DHCP"),
+    row((PEER_DNS, Boolean, Dracut), "1", Honoured, "whether the name servers of DHCP count"),
+    row((NEED_NETWORK, Boolean, Dracut), "0", Honoured, "the network comes up although the medium is a local one"),
+    row((DEVICE_LIMIT, Seconds, Dracut), "60", Honoured, "how long a network card is waited for"),
+    row((CARRIER_LIMIT, Seconds, Dracut), "30", Honoured, "how long a link is waited for"),
+    row((DHCP_LIMIT, Seconds, Dracut), "75", Honoured, "how long an address is waited for"),
+    row((NO_VERIFY_SSL, Boolean, Dracut), "0", Honoured, "servers' certificates are not verified"),
+    row((BOND, List, Dracut), "", Ignored, "a network device made of others"),
+    row((BRIDGE, List, Dracut), "", Ignored, "a network device made of others"),
+    row((TEAM, List, Dracut), "", Ignored, "a network device made of others"),
+    row((VLAN, List, Dracut), "", Ignored, "a network device on top of another"),
+    row((IFNAME, List, Dracut), "", Ignored, "another name for a network device"),
+    row((ROUTE, List, Dracut), "", Ignored, "a route"),
+    row(("proxy", Text, Dracut), "", Ignored, "a server that fetches for this machine"),
+];
+
+/// Those of dracut's `dmsquash-live` and its relatives.
+#[rustfmt::skip]
+const DMSQUASH_LIVE: &[Parameter] = &[
     row((LIVE_IMAGE, Boolean, DmsquashLive), "0", Honoured, "what root= names is a live medium, also without live:"),
     row((LIVE_DIR, Text, DmsquashLive), "LiveOS", Honoured, "the folder on the medium that holds the root file system image"),
     row((LIVE_SQUASHIMG, Text, DmsquashLive), "squashfs.img", Honoured, "the root file system image's name in that folder"),
@@ -209,52 +285,19 @@ pub const ALL: &[Parameter] = &[
     row(("rd.writable.fsimg", Boolean, DmsquashLive), "0", Ignored, "a writable copy of the root file system image in RAM"),
     row(("iso-scan/filename", Text, DmsquashLive), "", Refused, "the live medium is a file on another file system"),
     row((MINMEM, Mebibytes, DmsquashLive), "256", Honoured, "how much memory must be left after a copy to RAM"),
-    row((INIT, Text, Kernel), "/sbin/init", Honoured, "the program to start in the new root"),
-    row((TIMEOUT, Seconds, Dracut), "180", Honoured, "how long to wait for the medium; 0 or less waits without end"),
-    row((RETRY, Seconds, Dracut), "180", Honoured, "how long to wait for the medium, where rd.timeout= is not given"),
-    row((ROOT_DELAY, Seconds, Kernel), "", Honoured, "how long to wait for the medium, where neither of these is given"),
-    row((SHELL, Boolean, Dracut), "0", Honoured, "a shell when the boot stops"),
-    row((BREAK, Text, Dracut), "", Honoured, "a shell before a stage: cmdline, pre-mount, mount, pre-pivot (the default)"),
-    row((EMERGENCY, Text, Dracut), "", Honoured, "reboot, poweroff or halt when the boot stops"),
-    row((DEBUG, Boolean, Dracut), "0", Honoured, "tell everything"),
-    row((INFO, Boolean, Dracut), "0", Honoured, "tell the steps although quiet is given"),
-    row((QUIET, Boolean, Kernel), "0", Honoured, "tell warnings and faults only"),
-    row((DRIVER_PRE, List, Dracut), "", Honoured, "modules to load before any device asks"),
-    row((DRIVER_POST, List, Dracut), "", Honoured, "modules to load after those that devices asked for"),
-    row((DRIVER_BLACKLIST, List, Dracut), "", Honoured, "modules that no device may ask for"),
-    row((MODPROBE_BLACKLIST, List, Kernel), "", Honoured, "modules that no device may ask for"),
-    row((READ_WRITE, Boolean, Kernel), "1", Moot, "the root of a live system is writable"),
-    row((READ_ONLY, Boolean, Kernel), "0", Moot, "the root of a live system is writable"),
-    row(("rootflags", Text, Kernel), "", Ignored, "mount options of the root"),
-    row((ROOT_FS_TYPE, Text, Kernel), "", Moot, "the file system is known by its content"),
-    row((IP, List, Dracut), "dhcp", Honoured, "how network cards get their addresses: dhcp, card:dhcp, or address::gateway:mask:host:card:none"),
-    row((BOOTIF, Text, Kernel), "", Honoured, "the hardware address of the card that the firmware booted from: no other one is used"),
-    row((USE_BOOTIF, Boolean, Dracut), "1", Honoured, "whether BOOTIF= counts"),
-    row((NAME_SERVER, List, Dracut), "", Honoured, "a name server, before those of DHCP"),
-    row((PEER_DNS, Boolean, Dracut), "1", Honoured, "whether the name servers of DHCP count"),
-    row((NEED_NETWORK, Boolean, Dracut), "0", Honoured, "the network comes up although the medium is a local one"),
-    row((DEVICE_LIMIT, Seconds, Dracut), "60", Honoured, "how long a network card is waited for"),
-    row((CARRIER_LIMIT, Seconds, Dracut), "30", Honoured, "how long a link is waited for"),
-    row((DHCP_LIMIT, Seconds, Dracut), "75", Honoured, "how long an address is waited for"),
-    row((UDEV_NAMES, Boolean, Kernel), "1", Honoured, "whether udev gives network cards names of its own: where it does not, a card stays up"),
-    row((NO_VERIFY_SSL, Boolean, Dracut), "0", Honoured, "servers' certificates are not verified"),
-    row((BOND, List, Dracut), "", Ignored, "a network device made of others"),
-    row((BRIDGE, List, Dracut), "", Ignored, "a network device made of others"),
-    row((TEAM, List, Dracut), "", Ignored, "a network device made of others"),
-    row((VLAN, List, Dracut), "", Ignored, "a network device on top of another"),
-    row((IFNAME, List, Dracut), "", Ignored, "another name for a network device"),
-    row((ROUTE, List, Dracut), "", Ignored, "a route"),
-    row(("proxy", Text, Dracut), "", Ignored, "a server that fetches for this machine"),
-    row((DIGEST, Text, Liveos), "", Honoured, "sha256:...: the digest that the medium from the network must have"),
     row(("live.updates", Text, DmsquashLive), "", Refused, "files from the network on top of the root"),
-    row(("roothash", Text, Kernel), "", Refused, "the verity root hash that the root must have"),
-    row(("usrhash", Text, Kernel), "", Refused, "the verity root hash that /usr must have"),
+];
+
+/// Those of liveos itself.
+#[rustfmt::skip]
+const LIVEOS: &[Parameter] = &[
+    row((DIGEST, Text, Liveos), "", Honoured, "sha256:...: the digest that the medium from the network must have"),
 ];
 
 /// The parameter of this name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Parameter> {
-    ALL.iter().find(|parameter| parameter.name == name)
+    all().find(|parameter| parameter.name == name)
 }
 
 /// Whether the builder sets this name on media, or takes it away: an image's own value must not stay beside the media's.
@@ -293,9 +336,10 @@ mod tests {
 
     #[test]
     fn every_name_is_there_once_with_a_line_of_help() {
-        for (index, parameter) in ALL.iter().enumerate() {
+        for parameter in all() {
             assert_eq!(find(parameter.name), Some(parameter));
-            assert!(ALL[index + 1..].iter().all(|p| p.name != parameter.name));
+            let same = all().filter(|p| p.name == parameter.name);
+            assert_eq!(same.count(), 1, "{}", parameter.name);
             assert!(!parameter.help.is_empty() && !parameter.help.contains('\n'));
             assert!(!parameter.name.contains(['=', ' ', '"']));
         }

@@ -11,15 +11,20 @@ use crate::failure::{DIGEST_UNKNOWN, Failure, NOT_SUPPORTED, ROOT_UNKNOWN, Stage
 use crate::parameter::{self as name, Kind, Parameter, Standing};
 use crate::{label, media};
 
+pub mod layer;
 pub mod network;
+pub mod persistence;
+pub mod search;
+pub mod verity;
 
+pub use layer::{DEFAULT_OVERLAY_SIZE, Layer};
 use network::Network;
+use persistence::Persistence;
+use search::Search;
+use verity::Verity;
 
 /// How long the medium is waited for where nothing else is said: dracut's `rd.retry` has the same default.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(180);
-
-/// The size of the writable layer where nothing is said, as tmpfs takes it.
-pub const DEFAULT_OVERLAY_SIZE: &str = "50%";
 
 /// How much memory must be left after a copy to RAM where nothing is said, in MiB. (dracut keeps 1024 of the whole memory,
 /// not of what is free.)
@@ -111,8 +116,14 @@ pub struct Request {
     pub min_memory_mib: u64,
     /// Verify the medium before it is used.
     pub check: bool,
-    /// The size of the writable layer, as tmpfs takes it.
-    pub overlay_size: String,
+    /// How the medium is found where it is no device of its own.
+    pub search: Search,
+    /// What the root file system image is verified against as it is read.
+    pub verity: Option<Verity>,
+    /// The writable layer.
+    pub layer: Layer,
+    /// Where what is written stays; `None` where it is gone with the machine's end.
+    pub persistence: Option<Persistence>,
     /// The program to start in the new root, if not the usual ones.
     pub init: Option<String>,
     /// How long to wait for the medium, from the start of the search; `None` waits without end.
@@ -187,7 +198,10 @@ impl Request {
         let needs_network = is_remote || cmdline.boolean(&[name::NEED_NETWORK], false);
         let network = Network::read(cmdline, needs_network, &mut notices)?;
         let digest = read_digest(cmdline, is_remote)?;
-        let overlay_size = read_overlay(cmdline, &mut notices);
+        let layer = Layer::read(cmdline, &mut notices);
+        let persistence = Persistence::read(cmdline, &mut notices)?;
+        let search = Search::read(cmdline, &mut notices)?;
+        let verity = Verity::read(cmdline)?;
         let deadline = read_deadline(cmdline, &mut notices);
         let text = |name: &str, default: &str| {
             let value = cmdline.value(name).unwrap_or(default);
@@ -203,7 +217,10 @@ impl Request {
                 .and_then(|value| value.parse().ok())
                 .unwrap_or(DEFAULT_MIN_MEMORY_MIB),
             check: cmdline.boolean(&[name::LIVE_CHECK], false),
-            overlay_size,
+            search,
+            verity,
+            layer,
+            persistence,
             init: cmdline
                 .value(name::INIT)
                 .filter(|path| !path.is_empty())
@@ -381,58 +398,6 @@ fn note_what_is_not_done(argument: &Argument, notices: &mut Vec<String>) -> Resu
         None => {}
     }
     Ok(())
-}
-
-/// The size of the writable layer; says where another kind of layer was asked for.
-fn read_overlay(cmdline: &Cmdline, notices: &mut Vec<String>) -> String {
-    let mut size = None;
-    for key in [name::OVERLAY, name::LIVE_OVERLAY] {
-        match cmdline.value(key) {
-            None | Some("" | "1" | "yes" | "on" | "true" | "auto") => {}
-            Some("0" | "no" | "off" | "none") => {
-                notices.push(format!("{key}: a live system always has a writable layer in memory"));
-            }
-            Some(value) => match value.strip_prefix("tmpfs:") {
-                Some(options) => {
-                    for option in options.split(',') {
-                        match option.strip_prefix("size=") {
-                            Some(value) => size = Some((key, value)),
-                            None => notices.push(format!("{key}: tmpfs:{option}: not done yet")),
-                        }
-                    }
-                }
-                None => notices.push(format!(
-                    "{key}={value}: not done yet: what is written is in memory and gone at power-off"
-                )),
-            },
-        }
-    }
-    if let Some(value) = cmdline.value(name::LIVE_OVERLAY_SIZE) {
-        size = Some((name::LIVE_OVERLAY_SIZE, value));
-    }
-    let Some((key, value)) = size else {
-        return DEFAULT_OVERLAY_SIZE.to_owned();
-    };
-    tmpfs_size(key, value).unwrap_or_else(|| {
-        notices.push(format!(
-            "{key}: {value:?} is no size: {DEFAULT_OVERLAY_SIZE} is taken"
-        ));
-        DEFAULT_OVERLAY_SIZE.to_owned()
-    })
-}
-
-/// A size as tmpfs takes it. A number alone is MiB in `rd.live.overlay.size=`, and bytes in a `tmpfs:` specification.
-fn tmpfs_size(key: &str, value: &str) -> Option<String> {
-    let digits = value.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let number = digits.parse::<u64>().ok().filter(|n| *n > 0)?;
-    if !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    match value.strip_prefix(digits)? {
-        "" if key == name::LIVE_OVERLAY_SIZE => Some(format!("{number}m")),
-        "" | "k" | "K" | "m" | "M" | "g" | "G" | "t" | "T" | "%" => Some(value.to_owned()),
-        _ => None,
-    }
 }
 
 fn read_deadline(cmdline: &Cmdline, notices: &mut Vec<String>) -> Option<Duration> {

@@ -13,7 +13,7 @@ use super::find::Medium;
 use super::progress::Progress;
 use super::{Boot, OrStop as _};
 use crate::probe;
-use crate::system::{Kind, Mount, MountFlags};
+use crate::system::{Access, Kind, Mount, MountFlags};
 
 const MIB: u64 = 1 << 20;
 /// How much is copied at once, in bytes.
@@ -51,7 +51,7 @@ pub(crate) fn run(boot: &mut Boot<'_>, request: &Request, medium: &Medium) -> Re
     }
     let source = if is_file {
         boot.modules.load(boot.system, "loop");
-        boot.system.attach_loop(&image).or_stop(
+        boot.system.attach_loop(&image, Access::Read).or_stop(
             ROOT_IMAGE_MOUNT,
             &format!("attaching {image} to a loop device"),
         )?

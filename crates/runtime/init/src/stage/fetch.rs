@@ -19,7 +19,7 @@ use super::progress::Progress;
 use super::{Boot, OrStop as _, base};
 use crate::net::{Ask, Reply, Trouble};
 use crate::probe;
-use crate::system::{Kind, Wait};
+use crate::system::{Access, Kind, Wait};
 
 const MIB: u64 = 1 << 20;
 /// How much is taken at once, in bytes.
@@ -304,10 +304,13 @@ fn attach(boot: &mut Boot<'_>, url: &str) -> Result<Medium, Failure> {
         }
     };
     boot.modules.load(boot.system, "loop");
-    let device = boot.system.attach_loop(media::FETCHED).or_stop(
-        contract::failure::MEDIUM_MOUNT,
-        &format!("attaching {} to a loop device", media::FETCHED),
-    )?;
+    let device = boot
+        .system
+        .attach_loop(media::FETCHED, Access::Read)
+        .or_stop(
+            contract::failure::MEDIUM_MOUNT,
+            &format!("attaching {} to a loop device", media::FETCHED),
+        )?;
     Ok(Medium {
         name: device.strip_prefix("/dev/").unwrap_or(&device).to_owned(),
         identity,

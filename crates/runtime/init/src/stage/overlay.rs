@@ -11,9 +11,9 @@ use crate::system::{Mount, MountFlags};
 
 /// Mounts the overlay at the folder `root`.
 pub(crate) fn run(boot: &mut Boot<'_>, request: &Request, root: &str) -> Result<(), Failure> {
-    prepare(boot, &request.overlay_size).or_stop(
+    prepare(boot, &request.layer.size).or_stop(
         OVERLAY_SPACE,
-        &format!("a tmpfs of the size {}", request.overlay_size),
+        &format!("a tmpfs of the size {}", request.layer.size),
     )?;
     // The new root's own mode, owner and security label are the upper folder's.
     if let Err(error) = boot.system.copy_attributes(media::LOWER, media::UPPER) {

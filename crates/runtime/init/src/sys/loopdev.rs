@@ -13,6 +13,8 @@ use std::os::fd::{AsFd, AsRawFd as _};
 use rustix::io::Errno;
 use rustix::ioctl::{Ioctl, IoctlOutput, NoArg, Opcode, Setter, ioctl};
 
+use crate::system::Access;
+
 const CONTROL: &str = "/dev/loop-control";
 
 const LOOP_SET_FD: Opcode = 0x4c00;
@@ -83,16 +85,17 @@ unsafe impl<const OPCODE: Opcode> Ioctl for Number<OPCODE> {
     }
 }
 
-/// Attaches a file to a free loop device, read-only. The device is free again when its last user, the answered handle or a mount, goes.
-pub(super) fn attach(file: &str) -> io::Result<(File, String)> {
-    let backing = File::open(file)?;
+/// Attaches a file to a free loop device. The device is free again when its last user, the answered handle or a mount, goes.
+pub(super) fn attach(file: &str, access: Access) -> io::Result<(File, String)> {
+    let writes = access == Access::Write;
+    let backing = File::options().read(true).write(writes).open(file)?;
     let control = File::options().read(true).write(true).open(CONTROL)?;
     for _ in 0..ATTEMPTS {
         // SAFETY: LOOP_CTL_GET_FREE takes nothing and answers with the device's number.
         let number = unsafe { ioctl(&control, Number::<LOOP_CTL_GET_FREE>(0)) }?;
         let path = format!("/dev/loop{number}");
         let device = File::open(&path)?;
-        match configure(&device, &backing, file) {
+        match configure(&device, &backing, file, access) {
             Ok(()) => return Ok((device, path)),
             Err(Errno::BUSY) => {}
             Err(error) => return Err(error.into()),
@@ -101,7 +104,11 @@ pub(super) fn attach(file: &str) -> io::Result<(File, String)> {
     Err(Errno::BUSY.into())
 }
 
-fn configure(device: &File, backing: &File, name: &str) -> rustix::io::Result<()> {
+fn configure(device: &File, backing: &File, name: &str, access: Access) -> rustix::io::Result<()> {
+    let read_only = match access {
+        Access::Read => READ_ONLY,
+        Access::Write => 0,
+    };
     let fd = backing.as_fd().as_raw_fd();
     let mut config = Config {
         fd: fd.unsigned_abs(),
@@ -116,7 +123,7 @@ fn configure(device: &File, backing: &File, name: &str) -> rustix::io::Result<()
             encrypt_type: 0,
             encrypt_key_size: 0,
             // The kernel leaves direct I/O out where the file system below has none.
-            flags: READ_ONLY | AUTOCLEAR | DIRECT_IO,
+            flags: read_only | AUTOCLEAR | DIRECT_IO,
             file_name: [0; 64],
             crypt_name: [0; 64],
             encrypt_key: [0; 32],
@@ -135,7 +142,7 @@ fn configure(device: &File, backing: &File, name: &str) -> rustix::io::Result<()
         Err(Errno::INVAL | Errno::NOTTY) => {}
         other => return other,
     }
-    config.info.flags = READ_ONLY | AUTOCLEAR;
+    config.info.flags = read_only | AUTOCLEAR;
     let fd = usize::try_from(fd).map_err(|_| Errno::BADF)?;
     // SAFETY: LOOP_SET_FD takes a file descriptor as a number; `backing` holds it open.
     unsafe { ioctl(device, Number::<LOOP_SET_FD>(fd)) }?;
@@ -168,7 +175,7 @@ mod tests {
         let path = folder.path().join("image");
         let bytes: Vec<u8> = (0..8192_u32).map(|n| (n % 251) as u8).collect();
         File::create(&path).unwrap().write_all(&bytes).unwrap();
-        let (mut device, name) = match attach(path.to_str().unwrap()) {
+        let (mut device, name) = match attach(path.to_str().unwrap(), Access::Read) {
             Ok(attached) => attached,
             Err(error) => {
                 assert!(std::env::var_os("CI").is_none(), "loop devices: {error}");

@@ -1,11 +1,13 @@
-//! The real machine: system calls, through rustix' safe wrappers wherever there is one. The only unsafe code is in `loopdev` and
-//! `network`.
+//! The real machine: system calls, through rustix' safe wrappers wherever there is one. The only unsafe code is in `loopdev`, `mapper`
+//! and `network`.
 
 mod console;
 mod files;
 mod last;
 mod loopdev;
+mod mapper;
 mod network;
+mod program;
 mod relocate;
 mod root;
 mod uevents;
@@ -27,7 +29,9 @@ use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 pub(crate) use last::Last;
 
 use crate::role::shutdown::{End, Teardown as _};
-use crate::system::{Bytes, Kind, Level, Mount, MountFlags, Moved, System, Wait};
+use crate::system::{
+    Access, Bytes, Finished, Kind, Level, Mount, MountFlags, Moved, System, Target, Wait,
+};
 
 /// Where a shell may be in an initramfs.
 const SHELLS: [&str; 4] = ["/bin/sh", "/usr/bin/sh", "/bin/bash", "/usr/bin/bash"];
@@ -143,10 +147,35 @@ impl System for Machine {
         Ok(unmount(path, UnmountFlags::empty())?)
     }
 
-    fn attach_loop(&mut self, file: &str) -> io::Result<String> {
-        let (device, path) = loopdev::attach(file)?;
+    fn attach_loop(&mut self, file: &str, access: Access) -> io::Result<String> {
+        let (device, path) = loopdev::attach(file, access)?;
         self.loops.push(device);
         Ok(path)
+    }
+
+    fn map(
+        &mut self,
+        name: &str,
+        uuid: &str,
+        table: &[Target<'_>],
+        access: Access,
+    ) -> io::Result<String> {
+        let path = mapper::create(name, uuid, table, access)?;
+        let node = path.trim_start_matches("/dev/");
+        files::link(&format!("../{node}"), &format!("/dev/mapper/{name}"))?;
+        Ok(path)
+    }
+
+    fn unmap(&mut self, name: &str) -> io::Result<()> {
+        mapper::remove(name)?;
+        match std::fs::remove_file(format!("/dev/mapper/{name}")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn run(&mut self, program: &str, arguments: &[&str], input: &[u8]) -> io::Result<Finished> {
+        program::run(program, arguments, input)
     }
 
     fn load_module(&mut self, path: &str, parameters: &str) -> io::Result<()> {

@@ -14,7 +14,7 @@ proptest! {
         let _ = Policy::read(&cmdline);
         if let Ok(Some(request)) = Request::read(&cmdline) {
             // It becomes a part of mount options.
-            prop_assert!(!request.overlay_size.contains([',', '=', ' ']), "{}", request.overlay_size);
+            prop_assert!(!request.layer.size.contains([',', '=', ' ']), "{}", request.layer.size);
             prop_assert!(!request.dir.starts_with('/') && !request.image.starts_with('/'));
         }
     }
@@ -149,7 +149,7 @@ fn defaults_are_dracuts_where_both_have_one() {
         ("LiveOS", "squashfs.img")
     );
     assert!(!request.ram && !request.check && request.init.is_none());
-    assert_eq!(request.overlay_size, "50%");
+    assert_eq!(request.layer.size, "50%");
     assert_eq!(request.deadline, Some(Duration::from_secs(180)));
     assert_eq!(request.notices, [] as [&str; 0]);
 }
@@ -190,7 +190,7 @@ fn sizes_of_the_writable_layer() {
     ] {
         let request = request(&format!("root=live:LABEL=x {text}"));
         assert_eq!(
-            (request.overlay_size.as_str(), request.notices.len()),
+            (request.layer.size.as_str(), request.notices.len()),
             (size, notices),
             "{text}"
         );
