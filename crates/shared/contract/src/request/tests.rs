@@ -7,7 +7,7 @@ use proptest::prelude::*;
 proptest! {
     /// Words that a command line is made of, in any order: an answer, and never the whole text thrown back as a place to write to.
     #[test]
-    fn any_command_line_gets_an_answer(words in prop::collection::vec((prop::sample::select(name::ALL), "(live:|LABEL=|UUID=|/dev/|disk/by-label/|tmpfs:size=|[0-9]{1,20}|[%mg,:=-]|\\\\x2|é){0,4}"), 0..6)) {
+    fn any_command_line_gets_an_answer(words in prop::collection::vec((prop::sample::select(name::all().collect::<Vec<_>>()), "(live:|LABEL=|UUID=|/dev/|disk/by-label/|tmpfs:size=|[0-9]{1,20}|[%mg,:=-]|\\\\x2|é){0,4}"), 0..6)) {
         let words = words.into_iter().map(|(parameter, value)| format!("{}={value}", parameter.name));
         let line = words.collect::<Vec<_>>().join(" ");
         let cmdline = Cmdline::parse(&line);
@@ -276,7 +276,7 @@ fn what_the_builder_writes_is_what_the_runtime_reads() {
 
 #[test]
 fn every_parameter_with_a_value_reads_back_through_the_writer() {
-    for parameter in name::ALL {
+    for parameter in name::all() {
         let arguments = [
             Argument::new(parameter.name, "a value"),
             Argument::bare(parameter.name),
