@@ -8,7 +8,7 @@ use super::full_os;
 use crate::modules::Modules;
 use crate::report::{self, Report, seconds};
 use crate::stage::find::Medium;
-use crate::stage::{Boot, base, fetch, find, network, overlay, start, switch, verify};
+use crate::stage::{Boot, base, fetch, find, network, overlay, persistence, start, switch, verify};
 use crate::system::{Level, System};
 
 /// The file of this program, wherever the initramfs has it.
@@ -94,7 +94,8 @@ pub(super) fn assemble(
     pause_before(boot, policy, Stage::Base);
     base::run(boot, request, &medium)?;
     pause_before(boot, policy, Stage::Overlay);
-    overlay::run(boot, request, root)?;
+    let place = persistence::run(boot, request, &medium);
+    overlay::run(boot, request, place.as_ref(), root)?;
     leave_shutdown_program(boot);
     Ok(medium)
 }

@@ -1,7 +1,7 @@
 //! The stages in boot order, one file each:
 //!
 //! ```text
-//! start → find            → verify → base → overlay → switch
+//! start → find            → verify → base → persistence → overlay → switch
 //!       → network → fetch ↗
 //!       → selinux → restore → switch                where the initramfs is the system
 //! ```
@@ -21,6 +21,7 @@ pub(crate) mod fetch;
 pub(crate) mod find;
 pub(crate) mod network;
 pub(crate) mod overlay;
+pub(crate) mod persistence;
 mod progress;
 pub(crate) mod restore;
 pub(crate) mod selinux;

@@ -6,11 +6,20 @@ use contract::failure::{Failure, OVERLAY_MOUNT, OVERLAY_SPACE};
 use contract::media;
 use contract::request::Request;
 
+use super::persistence::Place;
 use super::{Boot, OrStop as _};
 use crate::system::{Mount, MountFlags};
 
 /// Mounts the overlay at the folder `root`.
-pub(crate) fn run(boot: &mut Boot<'_>, request: &Request, root: &str) -> Result<(), Failure> {
+pub(crate) fn run(
+    boot: &mut Boot<'_>,
+    request: &Request,
+    place: Option<&Place>,
+    root: &str,
+) -> Result<(), Failure> {
+    if let Some(place) = place {
+        boot.warn(&format!("{place:?} is not used yet"));
+    }
     prepare(boot, &request.layer.size).or_stop(
         OVERLAY_SPACE,
         &format!("a tmpfs of the size {}", request.layer.size),
