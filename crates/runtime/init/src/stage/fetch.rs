@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::find::Medium;
 use super::progress::Progress;
-use super::{Boot, OrStop as _, base};
+use super::{Boot, OrStop as _, base, ram};
 use crate::net::{Ask, Reply, Trouble};
 use crate::probe;
 use crate::system::{Access, Kind, Wait};
@@ -202,7 +202,7 @@ impl Download<'_, '_> {
             .or_stop(code, media::FETCHED)?;
         let rest = self.request.min_memory_mib;
         let needed = len.saturating_add(rest.saturating_mul(MIB));
-        let available = base::available_memory(self.boot);
+        let available = ram::available_memory(self.boot);
         if let Some(available) = available.filter(|available| *available < needed) {
             let cause = format!(
                 "{} has {} MiB, {} MiB of memory are free, and {rest} MiB are to be left (rd.minmem=)",
@@ -212,7 +212,7 @@ impl Download<'_, '_> {
             );
             return Err(Failure::new(code, cause));
         }
-        base::make_room(self.boot, len).or_stop(code, media::RUN_INITRAMFS)?;
+        ram::make_room(self.boot, len).or_stop(code, media::RUN_INITRAMFS)?;
         let file = self.boot.system.create(media::FETCHED);
         self.file = Some(file.or_stop(code, media::FETCHED)?);
         self.hash = Sha256::new();

@@ -23,6 +23,7 @@ pub(crate) mod network;
 pub(crate) mod overlay;
 pub(crate) mod persistence;
 mod progress;
+mod ram;
 pub(crate) mod restore;
 pub(crate) mod selinux;
 pub(crate) mod start;

@@ -10,7 +10,7 @@ use contract::attributes::{self, Attributes};
 use contract::failure::{ATTRIBUTES_DAMAGED, Failure, NO_PLACE, NOT_ALL_UNPACKED, NOT_RESTORED};
 use contract::media;
 
-use super::base::memory;
+use super::ram::memory;
 use super::selinux::Policy;
 use super::{Boot, OrStop as _};
 use crate::system::{Mount, MountFlags};
