@@ -102,6 +102,16 @@ pub const LIVE_OVERLAY_SIZE: &str = "rd.live.overlay.size";
 pub const LIVE_OVERLAY_THIN: &str = "rd.live.overlay.thin";
 /// `rd.live.overlay.nouserconfirmprompt`: no question before a temporary overlay.
 pub const LIVE_OVERLAY_NO_PROMPT: &str = "rd.live.overlay.nouserconfirmprompt";
+/// `rd.overlay.readonly` and its older names: a persistent layer is only read. The third is what two scripts of dracut look for.
+pub const OVERLAY_READ_ONLY: [&str; 3] = [
+    "rd.overlay.readonly",
+    "rd.live.overlay.readonly",
+    "rd.live.overlayfs.readonly",
+];
+/// `rd.writable.fsimg`: a copy of the root file system image in RAM is written itself.
+pub const WRITABLE_IMAGE: &str = "rd.writable.fsimg";
+/// `rootovl`: an overlay, as Debian's own module for dracut named it.
+pub const ROOT_OVERLAY: &str = "rootovl";
 /// `rootflags=`: mount options of the root.
 pub const ROOT_FLAGS: &str = "rootflags";
 /// `rd.minmem=`: how much memory must be left after a copy to RAM.
@@ -221,7 +231,7 @@ const KERNEL: &[Parameter] = &[
     row((MODPROBE_BLACKLIST, List, Kernel), "", Honoured, "modules that no device may ask for"),
     row((READ_WRITE, Boolean, Kernel), "1", Moot, "the root of a live system is writable"),
     row((READ_ONLY, Boolean, Kernel), "0", Moot, "the root of a live system is writable"),
-    row((ROOT_FLAGS, Text, Kernel), "", Ignored, "mount options of the root"),
+    row((ROOT_FLAGS, Text, Kernel), "", Honoured, "mount options of the root, before those of its overlay"),
     row((ROOT_FS_TYPE, Text, Kernel), "", Moot, "the file system is known by its content"),
     row((BOOTIF, Text, Kernel), "", Honoured, "the hardware address of the card that the firmware booted from: no other one is used"),
     row((UDEV_NAMES, Boolean, Kernel), "1", Honoured, "whether udev gives network cards names of its own: where it does not, a card stays up"),
@@ -270,19 +280,20 @@ const DMSQUASH_LIVE: &[Parameter] = &[
     row((LIVE_CHECK, Boolean, DmsquashLive), "0", Honoured, "verify the whole medium before it is used"),
     row((LIVE_DEBUG, Boolean, DmsquashLive), "0", Honoured, "tell everything (as rd.debug)"),
     row((LIVE_OVERLAY_SIZE, Size, DmsquashLive), "50%", Honoured, "how much may be written: mebibytes, or a size as tmpfs takes it"),
-    row((OVERLAY, BooleanOrText, DmsquashLive), "1", Honoured, "an overlay; a place for it (persistence) is not honoured yet"),
+    row((OVERLAY, BooleanOrText, DmsquashLive), "", Honoured, "overlayfs makes the root writable; tmpfs:size=,nr_blocks=,nr_inodes= say how much; none writes the image itself where it can be written"),
     row((LIVE_OVERLAY, BooleanOrText, DmsquashLive), "", Honoured, "the older name for the overlay's place"),
-    row((LIVE_OVERLAYFS, Boolean, DmsquashLive), "1", Moot, "overlayfs is what is always used"),
-    row((LIVE_OVERLAY_THIN, Boolean, DmsquashLive), "0", Moot, "overlayfs is what is always used"),
+    row((LIVE_OVERLAYFS, Boolean, DmsquashLive), "", Honoured, "overlayfs makes the root writable, and with 0 a snapshot where the image is a file system for disks"),
+    row((ROOT_OVERLAY, Boolean, DmsquashLive), "", Honoured, "as rd.overlay, in Debian's dracut 059"),
+    row((LIVE_OVERLAY_THIN, Boolean, DmsquashLive), "0", Honoured, "a snapshot makes the root writable, where the image is a file system for disks"),
     row((LIVE_OVERLAY_NO_PROMPT, Boolean, DmsquashLive), "1", Moot, "nothing is ever asked"),
     row(("rd.live.overlay.cowfs", Text, DmsquashLive), "", Ignored, "the file system of a persistence partition"),
     row(("rd.overlay.reset", Boolean, DmsquashLive), "0", Ignored, "empty the persistent layer"),
     row(("rd.live.overlay.reset", Boolean, DmsquashLive), "0", Ignored, "empty the persistent layer"),
-    row(("rd.overlay.readonly", Boolean, DmsquashLive), "0", Ignored, "do not write to the persistent layer"),
-    row(("rd.live.overlay.readonly", Boolean, DmsquashLive), "0", Ignored, "do not write to the persistent layer"),
-    row(("rd.live.overlayfs.readonly", Boolean, DmsquashLive), "0", Ignored, "do not write to the persistent layer"),
+    row((OVERLAY_READ_ONLY[0], Boolean, DmsquashLive), "0", Honoured, "do not write to the persistent layer"),
+    row((OVERLAY_READ_ONLY[1], Boolean, DmsquashLive), "0", Honoured, "do not write to the persistent layer"),
+    row((OVERLAY_READ_ONLY[2], Boolean, DmsquashLive), "0", Honoured, "do not write to the persistent layer"),
     row(("rd.overlay.crypt", Text, DmsquashLive), "", Refused, "an encrypted overlay"),
-    row(("rd.writable.fsimg", Boolean, DmsquashLive), "0", Ignored, "a writable copy of the root file system image in RAM"),
+    row((WRITABLE_IMAGE, Boolean, DmsquashLive), "0", Honoured, "the root file system image is copied to RAM and the copy is written, where it is a file system for disks"),
     row(("iso-scan/filename", Text, DmsquashLive), "", Refused, "the live medium is a file on another file system"),
     row((MINMEM, Mebibytes, DmsquashLive), "256", Honoured, "how much memory must be left after a copy to RAM"),
     row(("live.updates", Text, DmsquashLive), "", Refused, "files from the network on top of the root"),

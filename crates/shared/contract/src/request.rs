@@ -1,7 +1,7 @@
 //! What a kernel command line asks the runtime for: the dialect of dracut's `dmsquash-live`, as a value.
 //!
 //! Known differences from dracut, each on purpose: `rd.live.check=0` is no check (dracut starts one), nothing ever asks the user,
-//! OverlayFS is always what makes the root writable, a label counts in its plain and in udev's escaped form, and UUIDs compare
+//! what cannot be written as asked for gets an overlay, a label counts in its plain and in udev's escaped form, and UUIDs compare
 //! without regard to case.
 
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub mod persistence;
 pub mod search;
 pub mod verity;
 
-pub use layer::{DEFAULT_OVERLAY_SIZE, Layer};
+pub use layer::{DEFAULT_OVERLAY_SIZE, Form, Layer};
 use network::Network;
 use persistence::Persistence;
 use search::Search;

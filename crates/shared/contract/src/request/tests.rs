@@ -172,28 +172,114 @@ fn values_are_taken() {
 #[test]
 fn sizes_of_the_writable_layer() {
     for (text, size, notices) in [
-        ("rd.live.overlay.size=512", "512m", 0),
-        ("rd.live.overlay.size=2g", "2g", 0),
-        ("rd.live.overlay.size=75%", "75%", 0),
-        ("rd.live.overlay.size=", "50%", 1),
-        ("rd.live.overlay.size=0", "50%", 1),
-        ("rd.live.overlay.size=1,mode=777", "50%", 1),
-        ("rd.live.overlay.size=-1", "50%", 1),
-        ("rd.live.overlay.size=%", "50%", 1),
-        ("rd.overlay=tmpfs:size=32M", "32M", 0),
-        ("rd.overlay=tmpfs:size=32M,nr_inodes=1", "32M", 1),
-        ("rd.overlay=tmpfs:size=32M rd.live.overlay.size=1", "1m", 0),
-        ("rd.overlay", "50%", 0),
-        ("rd.live.overlay=1 rd.live.overlay.overlayfs", "50%", 0),
-        ("rd.overlay=LABEL=persist", "50%", 1),
-        ("rd.live.overlay=none", "50%", 1),
+        ("rd.live.overlay.size=512", "size=512m", 0),
+        ("rd.live.overlay.size=2g", "size=2g", 0),
+        ("rd.live.overlay.size=75%", "size=75%", 0),
+        ("rd.live.overlay.size=", "size=50%", 1),
+        ("rd.live.overlay.size=0", "size=50%", 1),
+        ("rd.live.overlay.size=1,mode=777", "size=50%", 1),
+        ("rd.live.overlay.size=-1", "size=50%", 1),
+        ("rd.live.overlay.size=%", "size=50%", 1),
+        ("rd.overlay=tmpfs:size=32M", "size=32M", 0),
+        (
+            "rd.overlay=tmpfs:size=32M,nr_inodes=100000",
+            "size=32M,nr_inodes=100000",
+            0,
+        ),
+        (
+            "rd.overlay=tmpfs:nr_blocks=8k,nr_inodes=1k",
+            "nr_blocks=8k,nr_inodes=1k",
+            0,
+        ),
+        ("rd.overlay=tmpfs:nr_inodes=10%", "size=50%", 1),
+        ("rd.overlay=tmpfs:size=4096,uid=0", "size=4096", 1),
+        ("rd.live.overlay=tmpfs:size=1g", "size=1g", 0),
+        ("rd.overlay=tmpfs:", "size=50%", 1),
+        (
+            "rd.overlay=tmpfs:size=32M rd.live.overlay.size=1",
+            "size=1m",
+            0,
+        ),
+        ("rd.overlay", "size=50%", 0),
+        ("rd.live.overlay=1 rd.live.overlay.overlayfs", "size=50%", 0),
+        ("rd.live.overlay=none", "size=50%", 0),
     ] {
         let request = request(&format!("root=live:LABEL=x {text}"));
         assert_eq!(
-            (request.layer.size.as_str(), request.notices.len()),
+            (
+                request.layer.tmpfs_options().as_str(),
+                request.notices.len()
+            ),
             (size, notices),
             "{text}"
         );
+    }
+}
+
+#[test]
+fn the_limit_of_the_writable_layer_in_bytes() {
+    const MEMORY: u64 = 1000 << 20;
+    for (text, limit) in [
+        ("", 500 << 20),
+        ("rd.live.overlay.size=512", 512 << 20),
+        ("rd.live.overlay.size=2G", 2 << 30),
+        ("rd.live.overlay.size=99999999999T", u64::MAX),
+        ("rd.overlay=tmpfs:size=4096", 4096),
+        ("rd.overlay=tmpfs:nr_blocks=8k", 8192 * 4096),
+    ] {
+        let request = request(&format!("root=live:LABEL=x {text}"));
+        assert_eq!(request.layer.limit(MEMORY, 4096), limit, "{text}");
+    }
+}
+
+#[test]
+fn forms_of_the_writable_layer() {
+    for (text, form) in [
+        ("", Form::Fitting),
+        ("rd.live.overlay=LABEL=x", Form::Fitting),
+        ("rd.live.overlay=1", Form::Fitting),
+        ("rd.overlay", Form::Overlay),
+        ("rd.overlay=1", Form::Overlay),
+        ("rd.overlay=LABEL=x", Form::Overlay),
+        ("rd.overlay=tmpfs:size=1g", Form::Overlay),
+        ("rd.live.overlay.overlayfs", Form::Overlay),
+        (
+            "rd.live.overlay=1 rd.live.overlay.overlayfs=1",
+            Form::Overlay,
+        ),
+        ("rootovl", Form::Overlay),
+        ("rd.overlay=0", Form::Snapshot),
+        ("rd.overlay=off rd.live.overlay.overlayfs", Form::Snapshot),
+        ("rd.live.overlay.overlayfs=no", Form::Snapshot),
+        ("rd.live.overlay.thin", Form::Snapshot),
+        ("rd.live.overlay.thin=0", Form::Fitting),
+        ("rd.live.overlay.thin rd.overlay", Form::Overlay),
+        ("rd.live.overlay=none", Form::Direct),
+        (
+            "rd.live.overlay=NONE rd.live.overlay.overlayfs",
+            Form::Direct,
+        ),
+        ("rd.overlay=None", Form::Direct),
+        ("rd.writable.fsimg", Form::Direct),
+        ("rd.writable.fsimg=0", Form::Fitting),
+    ] {
+        let request = request(&format!("root=live:LABEL=x {text}"));
+        assert_eq!(request.layer.form, form, "{text}");
+        assert_eq!(request.layer.private_copy, text == "rd.writable.fsimg");
+    }
+}
+
+#[test]
+fn a_persistent_layer_is_only_read_under_each_of_three_names() {
+    for (text, read_only) in [
+        ("", false),
+        ("rd.overlay.readonly", true),
+        ("rd.live.overlay.readonly=1", true),
+        ("rd.live.overlayfs.readonly", true),
+        ("rd.overlay.readonly=0 rd.live.overlay.readonly", false),
+    ] {
+        let request = request(&format!("root=live:LABEL=x {text}"));
+        assert_eq!(request.layer.read_only, read_only, "{text}");
     }
 }
 
