@@ -9,14 +9,15 @@
 
 use std::sync::Arc;
 
-use block::{DiskFile, Error, OffsetTarget, ReadAt, Result, WriteAt as _};
+use block::{DiskFile, Error, OffsetTarget, ReadAt, Result, WriteAt};
 use contract::checksums::{Algorithm, Checksums, DIGEST_LEN};
-use formats::iso9660::{BiosBoot, EfiBoot, Image, Options, VolumeId};
-use tree::TreePath;
+use formats::iso9660::{BiosBoot, EfiBoot, File, Image, Options, VolumeId};
+use tree::{Tree, TreePath};
 
 use crate::files::Files;
 use crate::late::{Late, Progress};
-use crate::sums::{CHUNK, SummingTarget};
+use crate::sums::{CHUNK, summed};
+use crate::write_back::while_writing;
 
 /// The longest media check table, in bytes: what the runtime reads.
 const MAX_TABLE: u64 = contract::checksums::MAX_LEN as u64;
@@ -68,10 +69,6 @@ pub fn write(
     target: &Arc<DiskFile>,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Report> {
-    let path = |text: &str| {
-        TreePath::parse(text)
-            .map_err(|error| Error::corrupt("a path of the media", "").caused_by(error))
-    };
     for payload in late {
         files.put_late(payload.path(), payload.max_len())?;
     }
@@ -79,7 +76,25 @@ pub fn write(
         files.put_late(contract::media::RESERVED, description.reserved)?;
     }
     files.put_late(contract::media::CHECKSUMS, MAX_TABLE)?;
+    let reserved = description.reserved;
+    let options = options(description, &files, late)?;
+    let content = Written {
+        tree: files.tree(),
+        options,
+        late,
+        reserved,
+    };
+    while_writing(target, |disk| {
+        let (parts, sums) = summed(target, disk, |out| content.write(out, progress))?;
+        let digests = sums.digests(parts.covered, &target.remeasured()?)?;
+        let table = table(parts.covered, digests).print();
+        target.write_all_at(table.as_bytes(), parts.covered)?;
+        Ok(parts.report)
+    })
+}
 
+/// What ISO 9660 has to know.
+fn options(description: Description, files: &Files, late: &[&dyn Late]) -> Result<Options> {
     let mut options = Options::new(description.volume_id, files.time());
     options.application_id = printable(&description.title, 128);
     options.preparer = "LIVEOS".to_owned();
@@ -87,46 +102,64 @@ pub fn write(
     options.efi = Some(EfiBoot {
         image: path(&description.efi)?,
     });
-    let table_path = path(contract::media::CHECKSUMS)?;
     for payload in late {
         options.late.push(path(payload.path())?);
     }
     if description.reserved > 0 {
         options.late.push(path(contract::media::RESERVED)?);
     }
-    options.late.push(table_path.clone());
+    options.late.push(path(contract::media::CHECKSUMS)?);
+    Ok(options)
+}
 
-    let summing = SummingTarget::new(Arc::clone(target));
-    let mut image = Image::begin(files.tree(), &options, &summing)?;
-    let mut placed = Vec::new();
-    for payload in late {
-        let offset = image.next_offset();
-        let len = payload
-            .write(&OffsetTarget::new(&summing, offset), progress)
-            .map_err(|error| error.while_doing(format!("writing {}", payload.path())))?;
-        image.place(&path(payload.path())?, len)?;
-        placed.push(Placed {
-            path: payload.path().to_owned(),
-            offset,
-            len,
-        });
+fn path(text: &str) -> Result<TreePath> {
+    TreePath::parse(text)
+        .map_err(|error| Error::corrupt("a path of the media", "").caused_by(error))
+}
+
+/// What is written.
+struct Written<'a> {
+    tree: &'a Tree<File>,
+    options: Options,
+    late: &'a [&'a dyn Late],
+    /// In bytes.
+    reserved: u64,
+}
+
+/// What was written, but for the media check table.
+struct Parts {
+    report: Report,
+    /// The length of what the table is of, and where it goes, in bytes.
+    covered: u64,
+}
+
+impl Written<'_> {
+    /// Writes everything but the media check table, which gets its place.
+    fn write(&self, out: &dyn WriteAt, progress: &(dyn Fn(Progress) + Sync)) -> Result<Parts> {
+        let mut image = Image::begin(self.tree, &self.options, out)?;
+        let mut placed = Vec::new();
+        for payload in self.late {
+            let offset = image.next_offset();
+            let len = payload
+                .write(&OffsetTarget::new(out, offset), progress)
+                .map_err(|error| error.while_doing(format!("writing {}", payload.path())))?;
+            image.place(&path(payload.path())?, len)?;
+            placed.push(Placed {
+                path: payload.path().to_owned(),
+                offset,
+                len,
+            });
+        }
+        if self.reserved > 0 {
+            // Never written, so it reads as zeros and takes no room where files may have holes.
+            image.place(&path(contract::media::RESERVED)?, self.reserved)?;
+        }
+        let covered = image.next_offset();
+        image.place(&path(contract::media::CHECKSUMS)?, table_text_len(covered))?;
+        let len = image.finish()?.len;
+        let report = Report { len, placed };
+        Ok(Parts { report, covered })
     }
-
-    if description.reserved > 0 {
-        // Never written, so it reads as zeros and takes no room where files may have holes.
-        image.place(&path(contract::media::RESERVED)?, description.reserved)?;
-    }
-
-    let covered = image.next_offset();
-    let table_at = covered;
-    image.place(&table_path, table_text_len(covered))?;
-    let report = image.finish()?;
-    let digests = summing.digests(covered, &target.remeasured()?)?;
-    target.write_all_at(table(covered, digests).print().as_bytes(), table_at)?;
-    Ok(Report {
-        len: report.len,
-        placed,
-    })
 }
 
 fn table(covered: u64, digests: Vec<[u8; DIGEST_LEN]>) -> Checksums {

@@ -1,7 +1,7 @@
 //! Payloads and boot files to media: an ISO, written aside and then swapped in.
 //!
 //! * [`output`] is where a result is written until it is whole: nothing stands at the output's place before that.
-//! * [`sums`] is the media check table, made while the bytes go by.
+//! * `sums` is the media check table, made while the media are written; `write_back` keeps the disk busy meanwhile.
 //! * [`files`] is what is on the media; [`late`] is what is made while it is written.
 //! * [`iso`] puts the payloads and the boot files of a plan together to a bootable ISO, [`netboot`] to a folder or tar for a server.
 //! * [`edit`] changes media that are finished, in place.
@@ -16,4 +16,5 @@ pub mod late;
 pub mod netboot;
 pub mod output;
 mod parts;
-pub mod sums;
+mod sums;
+mod write_back;

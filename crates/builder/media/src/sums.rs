@@ -1,101 +1,130 @@
-//! The media check table, made while the bytes go by.
+//! The media check table, made while the media are written.
 //!
-//! The medium is cut into chunks; each has a BLAKE3 digest. Most bytes are written once and in order, so a chunk's digest is made from
-//! the bytes on their way to the file. A chunk that was written out of order or changed later is read again at the end.
+//! The medium is cut into chunks; each has a BLAKE3 digest. Most bytes are written once and in order, so another thread reads each chunk
+//! back as soon as the writing is past it, from the kernel's memory, and makes its digest. A chunk that changed after that, and what is
+//! shorter than a chunk, is read again at the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 
-use block::{Error, ReadAt, Result, WriteAt, read_vec};
+use block::{DiskFile, Error, ReadAt, Result, WriteAt};
+
+use crate::write_back::WriteBack;
 
 /// The length of a chunk in bytes.
-pub const CHUNK: u64 = contract::checksums::DEFAULT_CHUNK;
+pub(crate) const CHUNK: u64 = contract::checksums::DEFAULT_CHUNK;
+/// How much is read at a time: what the processor's own memory holds beside the rest.
+const PART: u64 = 256 << 10;
 
-/// A target that makes the digest of every chunk on the way.
+/// A file of which a digest of every chunk is made.
 #[derive(Debug)]
-pub struct SummingTarget<T> {
-    target: T,
+pub(crate) struct SummingTarget<'a> {
+    file: &'a DiskFile,
+    disk: &'a WriteBack,
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    /// Digests of chunks that are whole.
-    done: BTreeMap<u64, blake3::Hash>,
-    /// The chunk that is being written in order, with the bytes seen of it.
-    current: Option<(u64, u64, Box<blake3::Hasher>)>,
+    /// The chunks before this one were handed on.
+    past: u64,
+    /// Those of them that were written to later.
+    changed: BTreeSet<u64>,
+    whole: Sender<u64>,
 }
 
 impl State {
-    /// Takes note of `buf` written at `offset`, chunk by chunk.
-    fn note(&mut self, mut buf: &[u8], mut offset: u64) {
-        while !buf.is_empty() {
-            let (chunk, inside) = (offset / CHUNK, offset % CHUNK);
-            let room = usize::try_from(CHUNK - inside).unwrap_or(usize::MAX);
-            let (now, later) = buf.split_at(room.min(buf.len()));
-            self.note_in_chunk(now, chunk, inside);
-            offset += ReadAt::len(now);
-            buf = later;
-        }
-    }
-
-    fn note_in_chunk(&mut self, buf: &[u8], chunk: u64, inside: u64) {
-        self.done.remove(&chunk);
-        match &mut self.current {
-            Some((current, seen, hasher)) if *current == chunk && *seen == inside => {
-                hasher.update(buf);
-                *seen += ReadAt::len(buf);
-            }
-            Some((current, ..)) if *current == chunk => self.current = None,
-            _ if inside == 0 => {
-                let mut hasher = Box::new(blake3::Hasher::new());
-                hasher.update(buf);
-                self.current = Some((chunk, ReadAt::len(buf), hasher));
-            }
-            _ => {}
-        }
-        if let Some((chunk, CHUNK, hasher)) = &self.current {
-            self.done.insert(*chunk, hasher.finalize());
-            self.current = None;
+    /// Takes note of `len` bytes at `offset`.
+    fn note(&mut self, offset: u64, len: u64) {
+        let end = offset.saturating_add(len);
+        let touched = offset / CHUNK..end.div_ceil(CHUNK).min(self.past);
+        self.changed.extend(touched);
+        while self.past.saturating_add(1).saturating_mul(CHUNK) <= end {
+            // Where nobody listens any more, all is read at the end.
+            let _ = self.whole.send(self.past);
+            self.past += 1;
         }
     }
 }
 
-impl<T: WriteAt + ReadAt> SummingTarget<T> {
-    /// A target that hands everything on to `target`, which is empty.
-    pub fn new(target: T) -> Self {
-        Self {
-            target,
-            state: Mutex::default(),
+impl WriteAt for SummingTarget<'_> {
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> Result<()> {
+        self.file.write_all_at(buf, offset)?;
+        self.disk.written(ReadAt::len(buf));
+        let state = self.state.lock();
+        state
+            .unwrap_or_else(PoisonError::into_inner)
+            .note(offset, ReadAt::len(buf));
+        Ok(())
+    }
+}
+
+/// Digests of a file's chunks, as far as they are known.
+#[derive(Debug, Default)]
+pub(crate) struct Sums {
+    known: BTreeMap<u64, blake3::Hash>,
+}
+
+/// Does `write`, which writes to a target that makes the digests of what gets into `file`; the file holds nothing yet.
+///
+/// # Errors
+///
+/// What `write` answers.
+pub(crate) fn summed<R>(
+    file: &DiskFile,
+    disk: &WriteBack,
+    write: impl FnOnce(&dyn WriteAt) -> Result<R>,
+) -> Result<(R, Sums)> {
+    std::thread::scope(|scope| {
+        let (whole, chunks) = channel();
+        let summing = scope.spawn(move || Sums::follow(file, &chunks));
+        let target = SummingTarget {
+            file,
+            disk,
+            state: Mutex::new(State {
+                past: 0,
+                changed: BTreeSet::new(),
+                whole,
+            }),
+        };
+        let written = write(&target);
+        let state = target.state.into_inner();
+        let State { changed, whole, .. } = state.unwrap_or_else(PoisonError::into_inner);
+        drop(whole);
+        // A thread that gave up knows nothing: all is read at the end.
+        let mut sums = summing.join().unwrap_or_default();
+        sums.known.retain(|chunk, _| !changed.contains(chunk));
+        Ok((written?, sums))
+    })
+}
+
+impl Sums {
+    /// Makes the digest of each chunk that comes; one that cannot be read is left out, and is tried again at the end.
+    fn follow(file: &DiskFile, chunks: &Receiver<u64>) -> Self {
+        let mut known = BTreeMap::new();
+        for chunk in chunks {
+            let start = chunk.saturating_mul(CHUNK);
+            let digest = file.remeasured().and_then(|now| digest(&now, start, CHUNK));
+            known.extend(digest.map(|digest| (chunk, digest)));
         }
+        Self { known }
     }
 
-    /// The digests of the chunks of the first `covered` bytes, the last chunk being as short as it is.
-    ///
-    /// `read` reads what was written (the target's own length was taken when it was still empty).
+    /// The digests of the chunks of the first `covered` bytes of `written`, the last chunk being as short as it is.
     ///
     /// # Errors
     ///
     /// Whatever reading back answers.
-    pub fn digests(&self, covered: u64, read: &dyn ReadAt) -> Result<Vec<[u8; 32]>> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn digests(&self, covered: u64, written: &dyn ReadAt) -> Result<Vec<[u8; 32]>> {
         let mut digests = Vec::new();
         let mut start = 0;
         while start < covered {
             let len = CHUNK.min(covered - start);
-            let known = state.done.get(&(start / CHUNK)).filter(|_| len == CHUNK);
-            let digest = match known {
+            let known = self.known.get(&(start / CHUNK));
+            let digest = match known.filter(|_| len == CHUNK) {
                 Some(digest) => *digest,
-                None => {
-                    let limit = usize::try_from(CHUNK).unwrap_or(usize::MAX);
-                    blake3::hash(&read_vec(
-                        read,
-                        start,
-                        len,
-                        limit,
-                        "reading back the media",
-                    )?)
-                }
+                None => digest(written, start, len)?,
             };
             digests.push(*digest.as_bytes());
             start += len;
@@ -104,21 +133,28 @@ impl<T: WriteAt + ReadAt> SummingTarget<T> {
     }
 }
 
-impl<T: WriteAt> WriteAt for SummingTarget<T> {
-    fn write_all_at(&self, buf: &[u8], offset: u64) -> Result<()> {
-        self.target.write_all_at(buf, offset)?;
-        self.state
-            .lock()
-            .map_err(|_| Error::corrupt("summing the media", "another thread gave up"))?
-            .note(buf, offset);
-        Ok(())
+/// The digest of `len` bytes from `start` on.
+fn digest(source: &dyn ReadAt, start: u64, len: u64) -> Result<blake3::Hash> {
+    let mut hasher = blake3::Hasher::new();
+    let mut buf = vec![0; usize::try_from(PART.min(len)).unwrap_or(0)];
+    let mut at = 0;
+    while at < len {
+        let now = usize::try_from(len - at)
+            .unwrap_or(usize::MAX)
+            .min(buf.len());
+        let part = buf.get_mut(..now).unwrap_or_default();
+        let read = source.read_exact_at(part, start.saturating_add(at));
+        read.map_err(|error| Error::while_doing(error, "reading back the media"))?;
+        hasher.update(part);
+        at += ReadAt::len(&*part);
     }
+    Ok(hasher.finalize())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use block::MemoryTarget;
+    use crate::write_back::while_writing;
 
     fn expected(bytes: &[u8]) -> Vec<[u8; 32]> {
         bytes
@@ -127,61 +163,51 @@ mod tests {
             .collect()
     }
 
-    #[derive(Debug, Default)]
-    struct Null;
-    impl WriteAt for Null {
-        fn write_all_at(&self, _: &[u8], _: u64) -> Result<()> {
-            Ok(())
-        }
-    }
-    impl ReadAt for Null {
-        fn len(&self) -> u64 {
-            0
-        }
-        fn read_exact_at(&self, _: &mut [u8], offset: u64) -> Result<()> {
-            Err(Error::corrupt("null", "read back").at(offset))
-        }
+    /// Writes these pieces; answers with what the file then is, and what is known of it.
+    fn written(pieces: &[(u64, &[u8])]) -> (Vec<u8>, Sums) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let mut options = std::fs::File::options();
+        let options = options.read(true).write(true).create(true);
+        let file = DiskFile::from_file(options.open(&path).unwrap(), &path).unwrap();
+        let ((), sums) = while_writing(&file, |disk| {
+            summed(&file, disk, |target| {
+                let mut pieces = pieces.iter();
+                pieces.try_for_each(|(at, bytes)| target.write_all_at(bytes, *at))
+            })
+        })
+        .unwrap();
+        (std::fs::read(path).unwrap(), sums)
     }
 
     #[test]
-    fn bytes_in_order_need_no_reading_back() {
+    fn bytes_in_order_are_known_when_they_are_written() {
         let bytes: Vec<u8> = (0..3 * CHUNK).map(|at| (at / 7) as u8).collect();
-        let target = SummingTarget::new(Null);
-        for (index, piece) in bytes.chunks(100_001).enumerate() {
-            target.write_all_at(piece, index as u64 * 100_001).unwrap();
-        }
-        assert_eq!(target.digests(3 * CHUNK, &Null).unwrap(), expected(&bytes));
+        let pieces: Vec<_> = (0..).step_by(100_001).zip(bytes.chunks(100_001)).collect();
+        let (_, sums) = written(&pieces);
+        // Nothing can be read of it: whatever is not known fails.
+        let known: Vec<_> = sums.known.values().map(|hash| *hash.as_bytes()).collect();
+        assert_eq!(known, expected(&bytes));
     }
 
     #[test]
     fn what_was_changed_later_or_written_out_of_order_is_read_again() {
-        let mut bytes: Vec<u8> = (0..2 * CHUNK + 77).map(|at| (at / 5) as u8).collect();
-        let memory = MemoryTarget::new();
-        let target = SummingTarget::new(Both(memory));
+        let bytes: Vec<u8> = (0..2 * CHUNK + 77).map(|at| (at / 5) as u8).collect();
         let split = CHUNK as usize + 5;
-        target.write_all_at(&bytes[split..], split as u64).unwrap();
-        target.write_all_at(&bytes[..split], 0).unwrap();
-        bytes[10] = 0xee;
-        target.write_all_at(&bytes[10..11], 10).unwrap();
-        assert_eq!(
-            target.digests(bytes.len() as u64, &bytes).unwrap(),
-            expected(&bytes)
-        );
+        let (file, sums) = written(&[
+            (split as u64, &bytes[split..]),
+            (0, &bytes[..split]),
+            (10, &[0xee]),
+        ]);
+        assert_eq!(file[10], 0xee);
+        let digests = sums.digests(file.len() as u64, &file).unwrap();
+        assert_eq!(digests, expected(&file));
     }
 
-    #[derive(Debug)]
-    struct Both(MemoryTarget);
-    impl WriteAt for Both {
-        fn write_all_at(&self, buf: &[u8], offset: u64) -> Result<()> {
-            self.0.write_all_at(buf, offset)
-        }
-    }
-    impl ReadAt for Both {
-        fn len(&self) -> u64 {
-            0
-        }
-        fn read_exact_at(&self, _: &mut [u8], offset: u64) -> Result<()> {
-            Err(Error::corrupt("both", "read back").at(offset))
-        }
+    #[test]
+    fn what_was_never_written_is_zeros() {
+        let (file, sums) = written(&[(3 * CHUNK - 1, b"x")]);
+        let digests = sums.digests(file.len() as u64, &file).unwrap();
+        assert_eq!(digests, expected(&file));
     }
 }
