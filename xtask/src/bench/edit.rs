@@ -1,13 +1,14 @@
 //! `cargo xtask bench edit`: a kernel parameter of finished media, changed in place, in a copy, and by building media of media.
 //!
 //! The media are the small test system's with a file of a GiB that does not compress, so that copying them is what costs. The peer of a
-//! change in a copy is `cp`, once as it is and once with the sync without which a copy is not there after a power cut; ours syncs. All are
-//! run in turn, on media that are on the disk already.
+//! change in a copy is `cp`, once as it is and once with the sync without which a copy is not there after a power cut; ours always syncs.
+//! What ours costs without the sync is seen in a folder in memory (`/dev/shm`), where there is nothing to wait for. All are run in turn,
+//! on media that are on the disk already.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{Read as _, copy};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use testkit::fixture::{self, TestSystem};
@@ -21,6 +22,9 @@ const PACKAGES: [&str; 1] = ["time"];
 /// The length of the file that makes the media large, in bytes.
 const FILLER: u64 = 1 << 30;
 
+/// The folder in memory.
+const MEMORY: &str = "/dev/shm";
+
 /// Measures, and prints the table.
 pub(crate) fn run(words: &[String]) -> Result<()> {
     let count = runs(words, 5)?;
@@ -28,85 +32,126 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     let liveos = programs::build(Optimised::Shipped)?.liveos;
     let parent = programs::target().join("bench");
     fs::create_dir_all(&parent)?;
-    let work = tempfile::Builder::new()
-        .prefix("edit-")
-        .tempdir_in(parent)?;
-    let media = media(work.path(), &liveos)?;
-    let (media, program) = (media.as_os_str(), liveos.as_os_str());
-    let at = |name: &str| work.path().join(name);
-    let (changed, copied) = (at("changed.iso"), at("copied.iso"));
-    let mut in_place = Vec::new();
-    let mut in_copy = Vec::new();
-    let mut rebuilt = Vec::new();
-    let mut plain = Vec::new();
-    let mut synced = Vec::new();
+    let folder = |parent: &Path| tempfile::Builder::new().prefix("edit-").tempdir_in(parent);
+    let on_disk = folder(&parent)?;
+    let in_memory = folder(Path::new(MEMORY))?;
+    let media = media(on_disk.path(), &liveos)?;
+    let mib = fs::metadata(&media)?.len() >> 20;
+    let mut disk = Measures::default();
+    let mut memory = Measures::default();
     for number in 1..=count {
         eprintln!("run {number} of {count}");
         let parameter = format!("run={number}");
-        let arguments = [
-            OsStr::new("edit"),
-            media,
-            "--append".as_ref(),
-            parameter.as_ref(),
-        ];
-        in_place.push(measured(work.path(), program, &arguments)?);
-        let arguments = [&arguments[..], &["-o".as_ref(), changed.as_os_str()]].concat();
-        in_copy.push(measured(work.path(), program, &arguments)?);
-        fs::remove_file(&changed)?;
-        let arguments = [
-            OsStr::new("build"),
-            media,
-            "-o".as_ref(),
-            changed.as_os_str(),
-            "--append".as_ref(),
-            parameter.as_ref(),
-        ];
-        rebuilt.push(measured(work.path(), program, &arguments)?);
-        fs::remove_file(&changed)?;
-        for (runs, script) in [
-            (&mut plain, "cp \"$1\" \"$2\""),
-            (&mut synced, "cp \"$1\" \"$2\" && sync -d \"$2\""),
-        ] {
-            let arguments = [
-                "-c".as_ref(),
-                script.as_ref(),
-                "sh".as_ref(),
-                media,
-                copied.as_os_str(),
-            ];
-            runs.push(measured(work.path(), "sh".as_ref(), &arguments)?);
-            fs::remove_file(&copied)?;
-        }
+        disk.run(on_disk.path(), &liveos, &media, &parameter)?;
     }
-    println!(
-        "Medians of {count} runs each, in turn; media of {} MiB.\n",
-        fs::metadata(media)?.len() >> 20
-    );
-    let wall = |runs: &[Cost]| median(runs.iter().map(|run| run.wall));
-    print(
-        wall(&in_place)?,
-        [wall(&in_copy)?, wall(&rebuilt)?],
-        [wall(&plain)?, wall(&synced)?],
-    );
+    let lent = in_memory.path().join("media.iso");
+    fs::copy(&media, &lent)?;
+    for number in 1..=count {
+        eprintln!("run {number} of {count}, in memory");
+        let parameter = format!("run={number}");
+        memory.run(in_memory.path(), &liveos, &lent, &parameter)?;
+    }
+    println!("Medians of {count} runs each, in turn; media of {mib} MiB.\n");
+    disk.medians()?.print(&memory.medians()?);
     Ok(())
 }
 
-/// Prints the table, of medians in seconds; `cp` without and with a sync.
-fn print(in_place: f64, [in_copy, rebuilt]: [f64; 2], [cp, synced]: [f64; 2]) {
-    println!("| | s | ÷ `cp` | ÷ `cp` and `sync` |\n|---|---|---|---|");
-    println!("| `liveos edit` in place | {in_place:.2} (under 0.20) | | |");
-    println!(
-        "| `liveos edit -o`, synced | {in_copy:.2} | {:.2} (at most 1.2) | {:.2} |",
-        in_copy / cp,
-        in_copy / synced
-    );
-    println!(
-        "| `liveos build` of the media, synced | {rebuilt:.2} | {:.2} (at most 1.3) | {:.2} |",
-        rebuilt / cp,
-        rebuilt / synced
-    );
-    println!("| `cp`, not synced | {cp:.2} | 1 | |");
-    println!("| `cp` and `sync` | {synced:.2} | | 1 |");
+/// What each way cost, run by run.
+#[derive(Debug, Default)]
+struct Measures {
+    in_place: Vec<Cost>,
+    in_copy: Vec<Cost>,
+    rebuilt: Vec<Cost>,
+    plain: Vec<Cost>,
+    synced: Vec<Cost>,
+}
+
+impl Measures {
+    /// One run of each in `work`.
+    fn run(&mut self, work: &Path, liveos: &Path, media: &Path, parameter: &str) -> Result<()> {
+        let (media, program) = (media.as_os_str(), liveos.as_os_str());
+        let (changed, copied) = (work.join("changed.iso"), work.join("copied.iso"));
+        let edit = [
+            "edit".as_ref(),
+            media,
+            "--append".as_ref(),
+            parameter.as_ref(),
+        ];
+        self.in_place.push(measured(work, program, &edit)?);
+        let output = ["-o".as_ref(), changed.as_os_str()];
+        let in_copy = [&edit[..], &output].concat();
+        self.in_copy.push(measured(work, program, &in_copy)?);
+        fs::remove_file(&changed)?;
+        let [_, rest @ ..] = edit;
+        let build = [&["build".as_ref()][..], &rest, &output].concat();
+        self.rebuilt.push(measured(work, program, &build)?);
+        fs::remove_file(&changed)?;
+        for (runs, script) in [
+            (&mut self.plain, "cp \"$1\" \"$2\""),
+            (&mut self.synced, "cp \"$1\" \"$2\" && sync -d \"$2\""),
+        ] {
+            let shell = ["-c".as_ref(), script.as_ref(), "sh".as_ref()];
+            let arguments = [&shell[..], &[media, copied.as_os_str()]].concat();
+            runs.push(measured(work, "sh".as_ref(), &arguments)?);
+            fs::remove_file(&copied)?;
+        }
+        Ok(())
+    }
+
+    fn medians(&self) -> Result<Medians> {
+        let wall = |runs: &[Cost]| median(runs.iter().map(|run| run.wall));
+        Ok(Medians {
+            in_place: wall(&self.in_place)?,
+            in_copy: wall(&self.in_copy)?,
+            rebuilt: wall(&self.rebuilt)?,
+            plain: wall(&self.plain)?,
+            synced: wall(&self.synced)?,
+        })
+    }
+}
+
+/// In seconds.
+#[derive(Clone, Copy, Debug)]
+struct Medians {
+    in_place: f64,
+    in_copy: f64,
+    rebuilt: f64,
+    plain: f64,
+    synced: f64,
+}
+
+impl Medians {
+    /// Prints the table of what was measured on the disk, and beside it in `memory`.
+    fn print(&self, memory: &Self) {
+        println!(
+            "| | s | ÷ `cp` and `sync` | ÷ `cp` | in memory, s | in memory ÷ `cp` |\n|---|---|---|---|---|---|"
+        );
+        println!(
+            "| `liveos edit` in place | {:.2} (under 0.20) | | | {:.2} | |",
+            self.in_place, memory.in_place
+        );
+        let row = |what: &str, bound: f64, own: f64, own_in_memory: f64| {
+            println!(
+                "| {what} | {own:.2} | {:.2} | {:.2} | {own_in_memory:.2} | {:.2} (at most {bound}) |",
+                own / self.synced,
+                own / self.plain,
+                own_in_memory / memory.plain
+            );
+        };
+        row(
+            "`liveos edit -o`, synced",
+            1.2,
+            self.in_copy,
+            memory.in_copy,
+        );
+        let what = "`liveos build` of the media, synced";
+        row(what, 1.3, self.rebuilt, memory.rebuilt);
+        println!("| `cp` and `sync` | {:.2} | 1 | | | |", self.synced);
+        println!(
+            "| `cp`, not synced | {:.2} | | 1 | {:.2} | 1 |",
+            self.plain, memory.plain
+        );
+    }
 }
 
 /// One run with nothing left to be written from before.
@@ -116,7 +161,7 @@ fn measured(work: &Path, program: &OsStr, arguments: &[&OsStr]) -> Result<Cost> 
 }
 
 /// Media of over a GiB.
-fn media(work: &Path, liveos: &Path) -> Result<std::path::PathBuf> {
+fn media(work: &Path, liveos: &Path) -> Result<PathBuf> {
     let disk = fixture::test_system(&TestSystem::default())?;
     let small = work.join("small.iso");
     let mut build = tools::command(liveos);
