@@ -116,6 +116,8 @@ pub const ROOT_OVERLAY: &str = "rootovl";
 pub const ROOT_FLAGS: &str = "rootflags";
 /// `rd.minmem=`: how much memory must be left after a copy to RAM.
 pub const MINMEM: &str = "rd.minmem";
+/// `rd.live.eject`: put the medium out of its drive when it is not needed any more.
+pub const EJECT: &str = "rd.live.eject";
 /// `init=`: the program to start in the new root.
 pub const INIT: &str = "init";
 /// `rd.timeout=`: how long to wait for a device.
@@ -302,6 +304,7 @@ const DMSQUASH_LIVE: &[Parameter] = &[
 /// Those of liveos itself.
 #[rustfmt::skip]
 const LIVEOS: &[Parameter] = &[
+    row((EJECT, Boolean, Liveos), "0", Honoured, "put the medium out of its drive after a copy to RAM"),
     row((DIGEST, Text, Liveos), "", Honoured, "sha256:...: the digest that the medium from the network must have"),
 ];
 

@@ -14,21 +14,19 @@ use crate::{label, media};
 pub mod layer;
 pub mod network;
 pub mod persistence;
+pub mod ram;
 pub mod search;
 pub mod verity;
 
 pub use layer::{DEFAULT_OVERLAY_SIZE, Form, Layer};
 use network::Network;
 use persistence::Persistence;
+use ram::Ram;
 use search::Search;
 use verity::Verity;
 
 /// How long the medium is waited for where nothing else is said: dracut's `rd.retry` has the same default.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(180);
-
-/// How much memory must be left after a copy to RAM where nothing is said, in MiB. (dracut keeps 1024 of the whole memory,
-/// not of what is free.)
-pub const DEFAULT_MIN_MEMORY_MIB: u64 = 256;
 
 /// What names the live medium.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,10 +108,8 @@ pub struct Request {
     pub dir: String,
     /// The root file system image's name in that folder.
     pub image: String,
-    /// Copy the root file system image to RAM and release the medium.
-    pub ram: bool,
-    /// How much memory must be left after that, in MiB.
-    pub min_memory_mib: u64,
+    /// Whether the root file system image is copied to memory and the medium released.
+    pub ram: Ram,
     /// Verify the medium before it is used.
     pub check: bool,
     /// How the medium is found where it is no device of its own.
@@ -199,6 +195,7 @@ impl Request {
         let network = Network::read(cmdline, needs_network, &mut notices)?;
         let digest = read_digest(cmdline, is_remote)?;
         let layer = Layer::read(cmdline, &mut notices);
+        let ram = Ram::read(cmdline, &mut notices);
         let persistence = Persistence::read(cmdline, &mut notices)?;
         let search = Search::read(cmdline, &mut notices)?;
         let verity = Verity::read(cmdline)?;
@@ -211,12 +208,8 @@ impl Request {
             root,
             dir: text(name::LIVE_DIR, media::CLASSIC_DIR),
             image: text(name::LIVE_SQUASHIMG, media::CLASSIC_IMAGE_NAME),
-            ram: cmdline.boolean(&[name::LIVE_RAM], false),
-            min_memory_mib: cmdline
-                .value(name::MINMEM)
-                .and_then(|value| value.parse().ok())
-                .unwrap_or(DEFAULT_MIN_MEMORY_MIB),
-            check: cmdline.boolean(&[name::LIVE_CHECK], false),
+            ram,
+            check: cmdline.boolean(&[name::LIVE_CHECK, name::kiwi::MEDIA_CHECK], false),
             search,
             verity,
             layer,

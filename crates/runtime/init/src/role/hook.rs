@@ -65,7 +65,7 @@ fn mount(system: &mut dyn System, report: &mut Report, target: &str) -> Result<(
     // So is the network, which is waited for where the medium comes from there.
     request.network.needed = matches!(request.root, Root::Url(_));
     // What lies there is dracut's; only a copy of the image needs a file system of its own.
-    if request.ram || matches!(request.root, Root::Url(_)) {
+    if request.ram.is_asked_for() || matches!(request.root, Root::Url(_)) {
         start::mount_run_initramfs(system)?;
     }
     let modules = Modules::new(ModuleIndex::default(), &Cmdline::default(), &[]);

@@ -37,7 +37,7 @@ pub(crate) fn run(boot: &mut Boot<'_>, request: &Request, medium: &Medium) -> Re
     };
     let mut is_file = !is_image(medium.identity.kind);
     // What came over the network is in memory already.
-    if request.ram && medium.url.is_none() {
+    if request.ram.is_asked_for() && medium.url.is_none() {
         ram::copy(boot, request, &image)?;
         if is_file {
             ram::release_medium(boot);

@@ -200,7 +200,7 @@ impl Download<'_, '_> {
             .system
             .create(media::FETCHED)
             .or_stop(code, media::FETCHED)?;
-        let rest = self.request.min_memory_mib;
+        let rest = self.request.ram.min_memory_mib;
         let needed = len.saturating_add(rest.saturating_mul(MIB));
         let available = ram::available_memory(self.boot);
         if let Some(available) = available.filter(|available| *available < needed) {

@@ -20,14 +20,14 @@ const MEMINFO: usize = 64 * 1024;
 pub(super) fn copy(boot: &mut Boot<'_>, request: &Request, image: &str) -> Result<(), Failure> {
     let file = boot.system.open(image).or_stop(COPY_TO_RAM, image)?;
     let len = file.len();
-    let needed = len.saturating_add(request.min_memory_mib.saturating_mul(MIB));
+    let needed = len.saturating_add(request.ram.min_memory_mib.saturating_mul(MIB));
     let available = available_memory(boot);
     if available.is_some_and(|available| available < needed) {
         let cause = format!(
             "{} MiB are free, the image has {} MiB and {} MiB are to be left (rd.minmem=)",
             available.unwrap_or_default() / MIB,
             len.div_ceil(MIB),
-            request.min_memory_mib
+            request.ram.min_memory_mib
         );
         return Err(Failure::new(NOT_ENOUGH_MEMORY, cause));
     }

@@ -148,7 +148,7 @@ fn defaults_are_dracuts_where_both_have_one() {
         (request.dir.as_str(), request.image.as_str()),
         ("LiveOS", "squashfs.img")
     );
-    assert!(!request.ram && !request.check && request.init.is_none());
+    assert!(!request.ram.is_asked_for() && !request.check && request.init.is_none());
     assert_eq!(request.layer.size, "50%");
     assert_eq!(request.deadline, Some(Duration::from_secs(180)));
     assert_eq!(request.notices, [] as [&str; 0]);
@@ -161,9 +161,9 @@ fn values_are_taken() {
          rd.driver.pre=a-b,c rd.driver.pre=d rd.driver.post=e rd.driver.blacklist=f modprobe.blacklist=g-h",
     );
     assert_eq!((request.dir.as_str(), request.image.as_str()), ("a/b", "c"));
-    assert!(request.ram && request.check);
+    assert!(request.ram.copy == ram::Copy::Always && request.check);
     assert_eq!(request.init.as_deref(), Some("/bin/x"));
-    assert_eq!(request.min_memory_mib, 64);
+    assert_eq!(request.ram.min_memory_mib, 64);
     assert_eq!(request.drivers.pre, ["a_b", "c", "d"]);
     assert_eq!(request.drivers.post, ["e"]);
     assert_eq!(request.drivers.blacklist, ["f", "g_h"]);
@@ -377,5 +377,8 @@ fn defaults_in_the_table_are_the_ones_that_are_taken() {
     let default = |name: &str| name::find(name).unwrap().default;
     assert_eq!(default(name::LIVE_OVERLAY_SIZE), DEFAULT_OVERLAY_SIZE);
     assert_eq!(default(name::RETRY), DEFAULT_DEADLINE.as_secs().to_string());
-    assert_eq!(default(name::MINMEM), DEFAULT_MIN_MEMORY_MIB.to_string());
+    assert_eq!(
+        default(name::MINMEM),
+        ram::DEFAULT_MIN_MEMORY_MIB.to_string()
+    );
 }
