@@ -33,6 +33,7 @@ const PACKAGES: &[&str] = &[
     "busybox-static",
     "cpio",
     "createrepo-c",
+    "cryptsetup-bin",
     "debian-archive-keyring",
     "dnf",
     "dnsmasq-base",

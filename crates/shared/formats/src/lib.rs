@@ -20,6 +20,7 @@ pub mod iso9660;
 pub mod squashfs;
 mod stream;
 pub mod tar;
+pub mod verity;
 
 /// What a file system or archive says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
