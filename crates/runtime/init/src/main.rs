@@ -6,7 +6,7 @@
 //! * [`role`]: what the program is, by how it was started.
 //! * [`stage`]: the boot, one file a stage.
 //! * [`system`]: what the stages need of the machine; [`sys`] has it, and is the only place with unsafe code.
-//! * [`net`]: the network, as far as a medium is fetched from it.
+//! * [`net`]: the network, as far as a medium is fetched from it; only with the feature `network`.
 //! * [`probe`], [`modules`], [`uevent`], [`glob`]: what needs no machine.
 #![cfg_attr(
     not(test),
@@ -19,6 +19,10 @@
 
 mod glob;
 mod modules;
+#[cfg(feature = "network")]
+mod net;
+#[cfg(not(feature = "network"))]
+#[path = "no_net.rs"]
 mod net;
 mod probe;
 mod report;

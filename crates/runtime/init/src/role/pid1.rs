@@ -1,5 +1,7 @@
 //! Process 1 of the initramfs: the stages in order, and what happens where one fails. It never ends, as the kernel would panic.
 
+#[cfg(not(feature = "network"))]
+use contract::failure::NOT_SUPPORTED;
 use contract::failure::{Failure, NO_LIVE_ROOT, Stage};
 use contract::media;
 use contract::request::{Policy, Request, Root};
@@ -8,7 +10,9 @@ use super::full_os;
 use crate::modules::Modules;
 use crate::report::{self, Report, seconds};
 use crate::stage::find::Medium;
-use crate::stage::{Boot, base, fetch, find, network, overlay, persistence, start, switch, verify};
+use crate::stage::{Boot, base, find, overlay, persistence, start, switch, verify};
+#[cfg(feature = "network")]
+use crate::stage::{fetch, network};
 use crate::system::{Level, System};
 
 /// The file of this program, wherever the initramfs has it.
@@ -101,6 +105,20 @@ pub(super) fn assemble(
 }
 
 /// The medium, from where the command line says.
+#[cfg(not(feature = "network"))]
+fn find_medium(boot: &mut Boot<'_>, request: &mut Request) -> Result<Medium, Failure> {
+    if matches!(request.root, Root::Url(_)) {
+        let cause = "the medium is on a server, and this liveos-init was built without the network";
+        return Err(Failure::new(NOT_SUPPORTED, cause));
+    }
+    if request.network.needed {
+        boot.warn("no network: this liveos-init was built without it");
+    }
+    find::run(boot, request)
+}
+
+/// The medium, from where the command line says.
+#[cfg(feature = "network")]
 fn find_medium(boot: &mut Boot<'_>, request: &mut Request) -> Result<Medium, Failure> {
     if let Root::Url(url) = request.root.clone() {
         let connection = network::run(boot, request)?;

@@ -17,8 +17,10 @@ use crate::system::{Level, System};
 
 pub(crate) mod base;
 mod drivers;
+#[cfg(feature = "network")]
 pub(crate) mod fetch;
 pub(crate) mod find;
+#[cfg(feature = "network")]
 pub(crate) mod network;
 pub(crate) mod overlay;
 pub(crate) mod persistence;

@@ -6,6 +6,7 @@ mod files;
 mod last;
 mod loopdev;
 mod mapper;
+#[cfg(feature = "network")]
 mod network;
 mod program;
 mod relocate;
@@ -43,6 +44,7 @@ pub(crate) struct Machine {
     uevents: Option<OwnedFd>,
     /// Loop devices go with their last user: we are one until something is mounted.
     loops: Vec<File>,
+    #[cfg(feature = "network")]
     sockets: network::Sockets,
 }
 
