@@ -16,6 +16,10 @@
         clippy::indexing_slicing
     )
 )]
+#![cfg_attr(
+    not(feature = "network"),
+    expect(dead_code, reason = "what only a fetched medium needs of the machine")
+)]
 
 mod glob;
 mod modules;

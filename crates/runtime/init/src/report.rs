@@ -18,9 +18,35 @@ pub(crate) struct Report {
     pub(crate) medium: Option<Medium>,
     /// What was asked for and not done.
     pub(crate) notices: Vec<String>,
+    /// The stages so far, each with its beginning since the kernel's start; it ends where the next one begins.
+    pub(crate) stages: Vec<(&'static str, Duration)>,
 }
 
 impl Report {
+    /// A stage begins, and the one before it ends.
+    pub(crate) fn begin(&mut self, stage: &'static str, now: Duration) {
+        self.stages.push((stage, now));
+    }
+
+    /// The stages with their beginning and length, as a JSON list.
+    fn stages(&self, now: Duration) -> String {
+        let ends = self.stages.iter().skip(1).map(|(_, began)| *began);
+        let rows: Vec<String> = self
+            .stages
+            .iter()
+            .zip(ends.chain([now]))
+            .map(|((name, began), end)| {
+                format!(
+                    "{{\"name\": {}, \"began_seconds\": {}, \"seconds\": {}}}",
+                    string(name),
+                    seconds(*began),
+                    seconds(end.saturating_sub(*began))
+                )
+            })
+            .collect();
+        format!("[{}]", rows.join(", "))
+    }
+
     /// Writes the report of a boot that goes on (`None`) or stops. A system without a report is still a system.
     pub(crate) fn save(&self, system: &mut dyn System, failure: Option<&Failure>) {
         let text = self.json(system.clock(), failure);
@@ -44,6 +70,7 @@ impl Report {
         put("version", "1");
         put("began_seconds", &seconds(self.began));
         put("ended_seconds", &seconds(now));
+        put("stages", &self.stages(now));
         if let Some(medium) = &self.medium {
             let labels: Vec<String> = medium.identity.labels.iter().map(|l| string(l)).collect();
             put("medium", &string(&medium.path()));
@@ -137,16 +164,22 @@ mod tests {
             began: Duration::from_millis(1234),
             medium: None,
             notices: vec!["a \"b\" \\ \n".into()],
+            stages: vec![
+                ("find", Duration::from_millis(1250)),
+                ("switch", Duration::from_millis(1750)),
+            ],
         };
         let failure = Failure::new(MEDIUM_NOT_FOUND, "x\u{1}");
         let text = report.json(Duration::from_secs(2), Some(&failure));
         assert_eq!(
-            text.lines().take(5).collect::<Vec<_>>(),
+            text.lines().take(6).collect::<Vec<_>>(),
             [
                 "{",
                 "  \"version\": 1,",
                 "  \"began_seconds\": 1.234,",
                 "  \"ended_seconds\": 2.000,",
+                "  \"stages\": [{\"name\": \"find\", \"began_seconds\": 1.250, \"seconds\": 0.500}, \
+                    {\"name\": \"switch\", \"began_seconds\": 1.750, \"seconds\": 0.250}],",
                 "  \"notices\": [\"a \\\"b\\\" \\\\ \\u000a\"],"
             ]
         );

@@ -38,6 +38,22 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// The word for it in `rd.break=` and in the report's list of stages.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Find => "find",
+            Self::Verify => "verify",
+            Self::Base => "base",
+            Self::Overlay => "overlay",
+            Self::Switch => "switch",
+            Self::FullOs => "full-os",
+        }
+    }
+}
+
 /// One reason to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Code {

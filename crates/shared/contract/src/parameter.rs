@@ -186,6 +186,8 @@ pub const IFNAME: &str = "ifname";
 pub const ROUTE: &str = "rd.route";
 /// `liveos.digest=`: the digest that the fetched medium must have.
 pub const DIGEST: &str = "liveos.digest";
+/// `liveos.eject`: the disc goes out of its drive when the machine ends.
+pub const EJECT: &str = "liveos.eject";
 
 use Dialect::{DmsquashLive, Dracut, Kernel, Liveos};
 use Kind::{Boolean, BooleanOrText, List, Mebibytes, Seconds, Size, Text};
@@ -247,7 +249,7 @@ const DRACUT: &[Parameter] = &[
     row((TIMEOUT, Seconds, Dracut), "180", Honoured, "how long to wait for the medium; 0 or less waits without end"),
     row((RETRY, Seconds, Dracut), "180", Honoured, "how long to wait for the medium, where rd.timeout= is not given"),
     row((SHELL, Boolean, Dracut), "0", Honoured, "a shell when the boot stops"),
-    row((BREAK, Text, Dracut), "", Honoured, "a shell before a stage: cmdline, pre-mount, mount, pre-pivot (the default)"),
+    row((BREAK, Text, Dracut), "", Honoured, "a shell before a stage: find, verify, base, persistence, switch (the default), or dracut's names; several with commas"),
     row((EMERGENCY, Text, Dracut), "", Honoured, "reboot, poweroff or halt when the boot stops"),
     row((DEBUG, Boolean, Dracut), "0", Honoured, "tell everything"),
     row((INFO, Boolean, Dracut), "0", Honoured, "tell the steps although quiet is given"),
@@ -306,6 +308,7 @@ const DMSQUASH_LIVE: &[Parameter] = &[
 const LIVEOS: &[Parameter] = &[
     row((EJECT, Boolean, Liveos), "0", Honoured, "put the medium out of its drive after a copy to RAM"),
     row((DIGEST, Text, Liveos), "", Honoured, "sha256:...: the digest that the medium from the network must have"),
+    row((EJECT, Boolean, Liveos), "0", Honoured, "put the disc out of its drive when the machine ends"),
 ];
 
 /// The parameter of this name.

@@ -59,8 +59,8 @@ pub struct Policy {
     pub shell: bool,
     /// What happens when the boot stops (after the shell, if there is one); `None` waits.
     pub emergency: Option<Emergency>,
-    /// Start a shell before this stage.
-    pub break_before: Option<Stage>,
+    /// Start a shell before each of these stages.
+    pub breaks: Vec<Stage>,
     /// How much is told.
     pub verbosity: Verbosity,
 }
@@ -149,16 +149,13 @@ impl Policy {
             Some("halt") => Some(Emergency::Halt),
             _ => None,
         };
-        let break_before = cmdline.last(name::BREAK).and_then(|argument| {
-            // The names of dracut's breakpoints, each at the stage that does the same.
-            match argument.value.as_deref() {
-                Some("cmdline" | "pre-udev" | "pre-trigger" | "initqueue") => Some(Stage::Find),
-                Some("pre-mount") => Some(Stage::Base),
-                Some("mount") => Some(Stage::Overlay),
-                Some("0" | "no" | "off") => None,
-                _ => Some(Stage::Switch),
-            }
-        });
+        let breaks = cmdline
+            .arguments()
+            .iter()
+            .filter(|argument| argument.name == name::BREAK)
+            .flat_map(|argument| argument.value.as_deref().unwrap_or_default().split(','))
+            .filter_map(break_before)
+            .collect();
         let verbosity = if cmdline.boolean(&[name::DEBUG, name::LIVE_DEBUG], false) {
             Verbosity::Debug
         } else if cmdline.boolean(&[name::QUIET], false) && !cmdline.boolean(&[name::INFO], false) {
@@ -169,9 +166,24 @@ impl Policy {
         Self {
             shell: cmdline.boolean(&[name::SHELL], false),
             emergency,
-            break_before,
+            breaks,
             verbosity,
         }
+    }
+}
+
+/// The stage of a breakpoint: our name for it, or that of dracut's which is at the same place. Any other text is the last moment, as in
+/// dracut.
+fn break_before(name: &str) -> Option<Stage> {
+    match name {
+        "0" | "no" | "off" => None,
+        "cmdline" | "pre-udev" | "pre-trigger" | "initqueue" | "start" | "find" => {
+            Some(Stage::Find)
+        }
+        "verify" | "check" => Some(Stage::Verify),
+        "pre-mount" | "base" => Some(Stage::Base),
+        "mount" | "overlay" | "persistence" => Some(Stage::Overlay),
+        _ => Some(Stage::Switch),
     }
 }
 

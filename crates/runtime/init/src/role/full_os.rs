@@ -8,7 +8,7 @@ use contract::module_index::ModuleIndex;
 use contract::parameter;
 use contract::request::Policy;
 
-use super::pid1::{Never, pause_before};
+use super::pid1::{Never, enter};
 use crate::modules::Modules;
 use crate::report::{Report, seconds};
 use crate::stage::{Boot, restore, selinux, start, switch};
@@ -30,12 +30,13 @@ pub(crate) fn boot(
     system.set_verbosity(policy.verbosity);
     let modules = Modules::new(ModuleIndex::default(), &Cmdline::default(), &[]);
     let mut boot = Boot { system, modules };
-    pause_before(&mut boot, policy, Stage::Find);
+    enter(&mut boot, policy, report, Stage::Find);
     let list = restore::read_list(&boot)?;
     let programs = find_init(&mut boot, &cmdline)?;
     let selinux = selinux::load(&mut boot, &cmdline, &list)?;
+    report.begin(Stage::FullOs.key(), boot.system.clock());
     restore::run(&mut boot, &list, selinux.as_ref())?;
-    pause_before(&mut boot, policy, Stage::Switch);
+    enter(&mut boot, policy, report, Stage::Switch);
     let now = boot.system.clock();
     boot.step(&format!(
         "switch_root after {} s ({} s after the kernel's start), from memory",

@@ -2,7 +2,7 @@
 //! loads drivers by udev, and changes into the new root by itself.
 
 use contract::cmdline::Cmdline;
-use contract::failure::{Failure, NO_LIVE_ROOT};
+use contract::failure::{Failure, NO_LIVE_ROOT, Stage};
 use contract::media;
 use contract::module_index::ModuleIndex;
 use contract::request::{Policy, Request, Root};
@@ -16,14 +16,17 @@ use crate::system::System;
 /// What the program is asked for by its arguments, where it is not process 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Hook {
+    /// To say whether the command line's root is a live medium.
+    Claim,
     /// To mount the live system at this folder.
     Mount(String),
 }
 
 impl Hook {
-    /// Reads `hook mount <folder>`.
+    /// Reads `hook claim` or `hook mount <folder>`.
     pub(crate) fn parse(arguments: &[String]) -> Option<Self> {
         match arguments {
+            [hook, claim] if hook == "hook" && claim == "claim" => Some(Self::Claim),
             [hook, mount, target] if hook == "hook" && mount == "mount" => {
                 let target = target.trim_end_matches('/');
                 target
@@ -37,11 +40,15 @@ impl Hook {
 
 /// Does it, and answers whether it is done. A failure is told on the console and in the report; what happens then is dracut's.
 pub(crate) fn run(system: &mut dyn System, hook: &Hook) -> bool {
-    let Hook::Mount(target) = hook;
+    let target = match hook {
+        Hook::Claim => return is_ours(system),
+        Hook::Mount(target) => target,
+    };
     let mut report = Report {
         began: system.clock(),
         ..Report::default()
     };
+    report.begin(Stage::Start.key(), report.began);
     match mount(system, &mut report, target) {
         Ok(()) => {
             report.save(system, None);
@@ -53,6 +60,13 @@ pub(crate) fn run(system: &mut dyn System, hook: &Hook) -> bool {
             false
         }
     }
+}
+
+/// Whether the command line names a live medium, in any of the dialects. What names one and cannot be done is ours too: who mounts it says
+/// why it cannot.
+fn is_ours(system: &dyn System) -> bool {
+    let cmdline = start::read_cmdline(system);
+    !matches!(Request::read(&cmdline), Ok(None))
 }
 
 fn mount(system: &mut dyn System, report: &mut Report, target: &str) -> Result<(), Failure> {
@@ -143,6 +157,23 @@ mod tests {
     }
 
     #[test]
+    fn a_live_medium_is_claimed_and_any_other_root_is_left_alone() {
+        for (cmdline, ours) in [
+            ("root=live:CDLABEL=CDROM", true),
+            ("root=LABEL=x rd.live.image", true),
+            ("root=live:nonsense", true),
+            ("root=/dev/sda1 ro", false),
+            ("root=UUID=1234-ABCD", false),
+            ("quiet", false),
+        ] {
+            let mut fake = Fake::default();
+            fake.file("/proc/cmdline", cmdline);
+            assert_eq!(run(&mut fake, &Hook::Claim), ours, "{cmdline}");
+            assert!(fake.done.is_empty() && fake.screen.is_empty());
+        }
+    }
+
+    #[test]
     fn only_what_is_known_is_a_hook() {
         let parse = |words: &[&str]| {
             Hook::parse(&words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>())
@@ -150,8 +181,10 @@ mod tests {
         let mount = Some(Hook::Mount("/sysroot".to_owned()));
         assert_eq!(parse(&["hook", "mount", "/sysroot"]), mount);
         assert_eq!(parse(&["hook", "mount", "/sysroot/"]), mount);
+        assert_eq!(parse(&["hook", "claim"]), Some(Hook::Claim));
         for words in [
             &["hook", "mount"][..],
+            &["hook", "claim", "all"],
             &["hook", "mount", "here"],
             &["mount", "/sysroot"],
             &[],

@@ -24,6 +24,7 @@ pub(crate) fn run(system: &mut dyn System) -> ! {
         began: system.clock(),
         ..Report::default()
     };
+    report.begin(Stage::Start.key(), report.began);
     let mut policy = Policy::default();
     let boot = if full_os::is_here(system) {
         full_os::boot
@@ -65,7 +66,7 @@ pub(crate) fn boot(
     system.log(Level::Detail, "read the module index");
     let mut boot = Boot { system, modules };
     let medium = assemble(&mut boot, &mut request, report, policy, media::NEW_ROOT)?;
-    pause_before(&mut boot, policy, Stage::Switch);
+    enter(&mut boot, policy, report, Stage::Switch);
     let programs = switch::find_init(&mut boot, media::NEW_ROOT, request.init.as_deref())?;
     let now = boot.system.clock();
     boot.step(&format!(
@@ -91,14 +92,17 @@ pub(super) fn assemble(
         boot.warn(notice);
     }
     report.notices.clone_from(&request.notices);
-    pause_before(boot, policy, Stage::Find);
+    enter(boot, policy, report, Stage::Find);
     let medium = find_medium(boot, request)?;
     report.medium = Some(medium.clone());
+    enter(boot, policy, report, Stage::Verify);
     verify::run(boot, request, &medium)?;
-    pause_before(boot, policy, Stage::Base);
+    enter(boot, policy, report, Stage::Base);
     base::run(boot, request, &medium)?;
-    pause_before(boot, policy, Stage::Overlay);
+    pause_before(boot, policy, report, Stage::Overlay);
+    report.begin("persistence", boot.system.clock());
     let place = persistence::run(boot, request, &medium);
+    report.begin(Stage::Overlay.key(), boot.system.clock());
     overlay::run(boot, request, place.as_ref(), root)?;
     leave_shutdown_program(boot);
     Ok(medium)
@@ -147,13 +151,20 @@ fn leave_shutdown_program(boot: &mut Boot<'_>) {
     }
 }
 
-/// `rd.break=`: a shell before a stage.
-pub(super) fn pause_before(boot: &mut Boot<'_>, policy: &Policy, stage: Stage) {
-    if policy.break_before != Some(stage) {
+/// Begins a stage; `rd.break=` has a shell before it, whose time is the shell's own.
+pub(super) fn enter(boot: &mut Boot<'_>, policy: &Policy, report: &mut Report, stage: Stage) {
+    pause_before(boot, policy, report, stage);
+    report.begin(stage.key(), boot.system.clock());
+}
+
+fn pause_before(boot: &mut Boot<'_>, policy: &Policy, report: &mut Report, stage: Stage) {
+    if !policy.breaks.contains(&stage) {
         return;
     }
+    report.begin("shell", boot.system.clock());
     let text = format!(
-        "liveos-init: rd.break before: {}; the end of the shell goes on\n",
+        "liveos-init: rd.break={}: a shell before \"{}\"; its end goes on\n",
+        stage.key(),
         stage.name()
     );
     boot.system.console(&text);

@@ -5,8 +5,13 @@
 //!
 //! The mounts hold each other in a circle: the medium's mount point lies in `/run`, which lies in the overlay, whose lower layer is an
 //! image on the medium. What does not go is therefore set aside, out of the circle, and then goes.
+//!
+//! Device-mapper and loop devices hang in chains (a snapshot on a hash tree on a loop device): each round takes those that nobody holds.
 
 use std::io;
+
+use contract::cmdline::Cmdline;
+use contract::parameter;
 
 /// How the machine ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +42,20 @@ pub(crate) trait Teardown {
     fn unmount(&mut self, path: &str, lazily: bool) -> io::Result<()>;
     /// Takes a mount out of the old root, to a place in ours with this number.
     fn set_aside(&mut self, path: &str, number: usize) -> io::Result<()>;
+    /// Takes the write access away from what lies at a mount point, so that what was written is whole.
+    fn freeze(&mut self, path: &str) -> io::Result<()>;
     /// Detaches every loop device that has a file.
     fn detach_loops(&mut self);
+    /// The names of the device-mapper devices.
+    fn mapped(&self) -> Vec<String>;
+    /// Removes a device-mapper device; refused while it is used.
+    fn unmap(&mut self, name: &str) -> io::Result<()>;
+    /// The device of the live medium, as long as nothing is unmounted.
+    fn medium(&self) -> Option<String>;
+    /// The kernel's command line.
+    fn cmdline(&self) -> String;
+    /// Puts the medium out of its drive.
+    fn eject(&mut self, device: &str) -> io::Result<()>;
     /// Writes all that is not written.
     fn sync(&mut self);
     /// Ends the machine; answers only where that is refused.
@@ -58,8 +75,11 @@ const MAX_ROUNDS: usize = 64;
 
 /// Releases everything and ends the machine.
 pub(crate) fn run(system: &mut dyn Teardown, end: End) {
+    let ejected = to_eject(system);
     system.sync();
     for path in release(system) {
+        // What a program holds open is whole all the same.
+        let _ = system.freeze(&path);
         match system.unmount(&path, true) {
             // One above it took it along.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -67,12 +87,47 @@ pub(crate) fn run(system: &mut dyn Teardown, end: End) {
             Ok(()) => system.tell(&format!("liveos-init: {path} was still in use\n")),
         }
     }
+    release_devices(system);
+    for name in system.mapped() {
+        system.tell(&format!(
+            "liveos-init: the device {name} was still in use\n"
+        ));
+    }
     system.sync();
+    // The next kernel may boot from it.
+    if let Some(device) = ejected.filter(|_| end != End::Kexec)
+        && let Err(error) = system.eject(&device)
+    {
+        system.tell(&format!("liveos-init: {device} was not ejected: {error}\n"));
+    }
     let error = system.end(end);
     system.tell(&format!("liveos-init: {end:?} was refused: {error}\n"));
     // A kernel to start may not be there; the machine must end all the same.
     if end == End::Kexec {
         system.end(End::Reboot);
+    }
+}
+
+/// The medium to put out of its drive, where the command line asks for that.
+fn to_eject(system: &dyn Teardown) -> Option<String> {
+    let cmdline = Cmdline::parse(&system.cmdline());
+    if !cmdline.boolean(&[parameter::EJECT], false) {
+        return None;
+    }
+    system.medium()
+}
+
+/// Frees devices as long as one goes: each may be what held the next one.
+fn release_devices(system: &mut dyn Teardown) {
+    for _ in 0..MAX_ROUNDS {
+        let mut gone = false;
+        for name in system.mapped() {
+            gone |= system.unmap(&name).is_ok();
+        }
+        system.detach_loops();
+        if !gone {
+            break;
+        }
     }
 }
 
@@ -89,7 +144,7 @@ fn release(system: &mut dyn Teardown) -> Vec<String> {
                 left.push(path.clone());
             }
         }
-        system.detach_loops();
+        release_devices(system);
         if left.is_empty() {
             break;
         }
@@ -159,6 +214,9 @@ mod tests {
         mounts: Vec<String>,
         /// The first cannot go while the second is there.
         held: Vec<(&'static str, &'static str)>,
+        /// Device-mapper devices, each with the mount or device that it cannot go before.
+        mapped: Vec<(&'static str, &'static str)>,
+        cmdline: &'static str,
         done: Vec<String>,
     }
 
@@ -206,7 +264,39 @@ mod tests {
             *place = format!("/aside/{number}/{name}");
             Ok(())
         }
+        fn freeze(&mut self, path: &str) -> io::Result<()> {
+            self.done.push(format!("freeze {path}"));
+            Ok(())
+        }
         fn detach_loops(&mut self) {}
+        fn mapped(&self) -> Vec<String> {
+            self.mapped
+                .iter()
+                .map(|(name, _)| (*name).to_owned())
+                .collect()
+        }
+        fn unmap(&mut self, name: &str) -> io::Result<()> {
+            let (_, holder) = self.mapped.iter().find(|(n, _)| *n == name).unwrap();
+            let is_held = self.mapped.iter().any(|(n, _)| n == holder)
+                || self.mounts.iter().any(|mount| mount.ends_with(holder));
+            if is_held {
+                return Err(io::ErrorKind::ResourceBusy.into());
+            }
+            self.mapped.retain(|(n, _)| *n != name);
+            self.done.push(format!("unmap {name}"));
+            Ok(())
+        }
+        fn medium(&self) -> Option<String> {
+            let there = self.mounts.iter().any(|mount| mount.ends_with("/live"));
+            there.then(|| "/dev/sr0".to_owned())
+        }
+        fn cmdline(&self) -> String {
+            self.cmdline.to_owned()
+        }
+        fn eject(&mut self, device: &str) -> io::Result<()> {
+            self.done.push(format!("eject {device}"));
+            Ok(())
+        }
         fn sync(&mut self) {
             self.done.push("sync".into());
         }
@@ -238,6 +328,8 @@ mod tests {
             mounts: mounts.map(str::to_owned).to_vec(),
             // The overlay's lower layer is an image on the medium.
             held: vec![("live", "/oldroot")],
+            mapped: Vec::new(),
+            cmdline: "root=live:CDLABEL=CDROM",
             done: Vec::new(),
         }
     }
@@ -267,6 +359,50 @@ mod tests {
         run(&mut stack, End::PowerOff);
         assert!(stack.done.contains(&"lazily /oldroot".to_owned()));
         assert!(stack.done.contains(&"PowerOff".to_owned()));
+    }
+
+    #[test]
+    fn devices_go_in_the_order_in_which_they_hold_each_other() {
+        let mut stack = stack();
+        // A mount holds the snapshot, the snapshot the hash tree, whatever their names' order is.
+        stack.mapped = vec![("a-verity", "live-rw"), ("live-rw", "/squashfs")];
+        run(&mut stack, End::PowerOff);
+        assert!(stack.mapped.is_empty(), "{:?}", stack.done);
+        let unmapped: Vec<_> = stack
+            .done
+            .iter()
+            .filter(|line| line.starts_with("unmap"))
+            .collect();
+        assert_eq!(unmapped, ["unmap live-rw", "unmap a-verity"]);
+        assert!(!stack.done.iter().any(|line| line.contains("in use")));
+    }
+
+    #[test]
+    fn a_device_that_stays_is_named_and_what_was_written_is_made_whole() {
+        let mut stack = stack();
+        stack.held.push(("oldroot", "/"));
+        stack.mapped = vec![("persistence", "proc")];
+        run(&mut stack, End::PowerOff);
+        let place = |text: &str| stack.done.iter().position(|line| line == text);
+        assert!(
+            place("freeze /oldroot") < place("lazily /oldroot"),
+            "{:?}",
+            stack.done
+        );
+        assert!(place("liveos-init: the device persistence was still in use").is_some());
+        assert!(place("PowerOff").is_some());
+    }
+
+    #[test]
+    fn the_medium_is_ejected_only_where_that_is_asked_for_and_when_all_is_released() {
+        let mut quiet = stack();
+        run(&mut quiet, End::PowerOff);
+        assert!(!quiet.done.iter().any(|line| line.starts_with("eject")));
+        let mut stack = stack();
+        stack.cmdline = "root=live:CDLABEL=CDROM liveos.eject";
+        run(&mut stack, End::Reboot);
+        let lines = stack.done.len();
+        assert_eq!(stack.done[lines - 3], "eject /dev/sr0", "{:?}", stack.done);
     }
 
     #[test]

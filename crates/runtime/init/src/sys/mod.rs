@@ -1,7 +1,8 @@
-//! The real machine: system calls, through rustix' safe wrappers wherever there is one. The only unsafe code is in `loopdev`, `mapper`
-//! and `network`.
+//! The real machine: system calls, through rustix' safe wrappers wherever there is one. The only unsafe code is in `eject`, `loopdev`,
+//! `mapper` and `network`.
 
 mod console;
+mod eject;
 mod files;
 mod last;
 mod loopdev;
@@ -252,6 +253,6 @@ pub(crate) fn rest() -> ! {
 
 /// Somebody started this program by hand.
 pub(crate) fn usage() {
-    let text = "liveos-init is the first program of an initramfs (process 1); elsewhere it only does `hook mount <folder>`, for dracut\n";
+    let text = "liveos-init is the first program of an initramfs (process 1); elsewhere it only does `hook claim` and `hook mount <folder>`, for dracut\n";
     let _ = rustix::io::write(rustix::stdio::stderr(), text.as_bytes());
 }

@@ -323,13 +323,21 @@ fn policies() {
         assert_eq!(policy(text).emergency, expected);
     }
     for (text, expected) in [
-        ("rd.break", Some(Stage::Switch)),
-        ("rd.break=pre-mount", Some(Stage::Base)),
-        ("rd.break=initqueue", Some(Stage::Find)),
-        ("rd.break=mount", Some(Stage::Overlay)),
-        ("rd.break=0", None),
+        ("rd.break", &[Stage::Switch][..]),
+        ("rd.break=pre-mount", &[Stage::Base]),
+        ("rd.break=initqueue", &[Stage::Find]),
+        ("rd.break=mount", &[Stage::Overlay]),
+        ("rd.break=pre-pivot", &[Stage::Switch]),
+        (
+            "rd.break=verify rd.break=base",
+            &[Stage::Verify, Stage::Base],
+        ),
+        ("rd.break=find,persistence", &[Stage::Find, Stage::Overlay]),
+        ("rd.break=switch", &[Stage::Switch]),
+        ("rd.break=0", &[]),
+        ("", &[]),
     ] {
-        assert_eq!(policy(text).break_before, expected);
+        assert_eq!(policy(text).breaks, expected, "{text}");
     }
     for (text, expected) in [
         ("quiet", Verbosity::Quiet),
