@@ -197,6 +197,16 @@ fn check_partitions(layout: &Layout, places: &Places) -> Result<()> {
 }
 
 /// The table of entries.
+fn encode_entries(partitions: &[Partition]) -> Result<Vec<u8>> {
+    let mut table = Vec::new();
+    for partition in partitions {
+        table.extend(encode_entry(partition)?);
+    }
+    table.resize(usize::try_from(TABLE_LEN).unwrap_or(usize::MAX), 0);
+    Ok(table)
+}
+
+/// One entry.
 ///
 /// ```text
 /// offset  size  name (of an entry)
@@ -207,27 +217,24 @@ fn check_partitions(layout: &Layout, places: &Places) -> Result<()> {
 ///     48     8  attributes
 ///     56    72  name, UTF-16
 /// ```
-fn encode_entries(partitions: &[Partition]) -> Result<Vec<u8>> {
-    let mut table = Vec::new();
-    for partition in partitions {
-        let units: Vec<u16> = partition.name.encode_utf16().collect();
-        let padding = NAME_MAX.checked_sub(units.len()).ok_or_else(|| {
-            let message = format!(
-                "the partition name \"{}\" has more than {NAME_MAX} UTF-16 units",
-                partition.name.escape_debug()
-            );
-            Error::limit(WHAT, message)
-        })?;
-        table.extend(partition.type_guid.to_bytes());
-        table.extend(partition.guid.to_bytes());
-        table.extend(partition.first_lba.to_le_bytes());
-        table.extend(partition.last_lba.to_le_bytes());
-        table.extend(partition.attributes.to_le_bytes());
-        let name = units.into_iter().chain(std::iter::repeat_n(0, padding));
-        table.extend(name.flat_map(u16::to_le_bytes));
-    }
-    table.resize(usize::try_from(TABLE_LEN).unwrap_or(usize::MAX), 0);
-    Ok(table)
+pub(super) fn encode_entry(partition: &Partition) -> Result<Vec<u8>> {
+    let units: Vec<u16> = partition.name.encode_utf16().collect();
+    let padding = NAME_MAX.checked_sub(units.len()).ok_or_else(|| {
+        let message = format!(
+            "the partition name \"{}\" has more than {NAME_MAX} UTF-16 units",
+            partition.name.escape_debug()
+        );
+        Error::limit(WHAT, message)
+    })?;
+    let mut entry = Vec::new();
+    entry.extend(partition.type_guid.to_bytes());
+    entry.extend(partition.guid.to_bytes());
+    entry.extend(partition.first_lba.to_le_bytes());
+    entry.extend(partition.last_lba.to_le_bytes());
+    entry.extend(partition.attributes.to_le_bytes());
+    let name = units.into_iter().chain(std::iter::repeat_n(0, padding));
+    entry.extend(name.flat_map(u16::to_le_bytes));
+    Ok(entry)
 }
 
 /// The sector of a header that stands in sector `mine`, whose copy stands in `other` and whose entries begin in `entries`.

@@ -97,53 +97,18 @@ fn ordered_sizes(source: &dyn ReadAt) -> Result<[u64; 2]> {
 impl Copy {
     /// Reads the copy whose header is in sector `lba`, and holds its checksums.
     fn read(source: &dyn ReadAt, sector_size: u64, lba: u64) -> Result<Self> {
-        const WHAT: &str = "the GPT header";
-        let offset = lba.saturating_mul(sector_size);
-        let corrupt = |message: &str| Err(Error::corrupt(WHAT, message).at(offset));
-        let sector = read_vec(source, offset, sector_size, 4096, WHAT)?;
-        if !sector.starts_with(SIGNATURE) {
-            return corrupt("there is no signature");
-        }
-        let header_len = u32_le(&sector, 12);
-        let bytes = usize::try_from(header_len)
-            .ok()
-            .and_then(|len| sector.get(..len));
-        let Some(bytes) = bytes.filter(|_| header_len >= HEADER_LEN) else {
-            return corrupt("its length is not between 92 bytes and a sector");
-        };
-        let mut hasher = crc32fast::Hasher::new();
-        let (before, rest) = bytes.split_at_checked(HEADER_CRC).unwrap_or((bytes, &[]));
-        hasher.update(before);
-        hasher.update(&[0; 4]);
-        hasher.update(rest.get(4..).unwrap_or_default());
-        if hasher.finalize() != u32_le(bytes, HEADER_CRC) {
-            return corrupt("its checksum is wrong");
-        }
-        if u64_le(bytes, 24) != lba {
-            return corrupt("it says that it stands in another sector");
-        }
-        Self::read_entries(source, sector_size, bytes)
+        let header = header(source, sector_size, lba)?;
+        Self::read_entries(source, sector_size, &header)
     }
 
     /// Reads the entries that `header` leads to.
     fn read_entries(source: &dyn ReadAt, sector_size: u64, header: &[u8]) -> Result<Self> {
-        const WHAT: &str = "the GPT entries";
-        let offset = u64_le(header, 72).saturating_mul(sector_size);
-        let (count, entry_len) = (u32_le(header, 80), u32_le(header, 84));
-        if entry_len < ENTRY_LEN || entry_len.checked_rem(8) != Some(0) {
-            let message = format!("entries of {entry_len} bytes");
-            return Err(Error::corrupt(WHAT, message).at(offset));
-        }
-        let len = u64::from(count).saturating_mul(entry_len.into());
-        let entries = read_vec(source, offset, len, MAX_TABLE_LEN, WHAT)?;
-        if crc32fast::hash(&entries) != u32_le(header, 88) {
-            return Err(Error::corrupt(WHAT, "their checksum is wrong").at(offset));
-        }
+        let entry_len = u32_le(header, 84);
         Ok(Self {
             other_lba: u64_le(header, 32),
             disk_guid: Guid::from_bytes(array(header, 56)),
             entry_len: usize::try_from(entry_len).unwrap_or(usize::MAX),
-            entries,
+            entries: entries(source, sector_size, header)?,
         })
     }
 
@@ -195,6 +160,58 @@ impl Copy {
             warnings,
         }
     }
+}
+
+/// The bytes of the header in sector `lba`, whose checksum holds.
+pub(super) fn header(source: &dyn ReadAt, sector_size: u64, lba: u64) -> Result<Vec<u8>> {
+    const WHAT: &str = "the GPT header";
+    let offset = lba.saturating_mul(sector_size);
+    let corrupt = |message: &str| Err(Error::corrupt(WHAT, message).at(offset));
+    let sector = read_vec(source, offset, sector_size, 4096, WHAT)?;
+    if !sector.starts_with(SIGNATURE) {
+        return corrupt("there is no signature");
+    }
+    let header_len = u32_le(&sector, 12);
+    let bytes = usize::try_from(header_len)
+        .ok()
+        .and_then(|len| sector.get(..len));
+    let Some(bytes) = bytes.filter(|_| header_len >= HEADER_LEN) else {
+        return corrupt("its length is not between 92 bytes and a sector");
+    };
+    if checksum(bytes) != u32_le(bytes, HEADER_CRC) {
+        return corrupt("its checksum is wrong");
+    }
+    if u64_le(bytes, 24) != lba {
+        return corrupt("it says that it stands in another sector");
+    }
+    Ok(bytes.to_vec())
+}
+
+/// What the checksum of a header has to be.
+pub(super) fn checksum(header: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    let (before, rest) = header.split_at_checked(HEADER_CRC).unwrap_or((header, &[]));
+    hasher.update(before);
+    hasher.update(&[0; 4]);
+    hasher.update(rest.get(4..).unwrap_or_default());
+    hasher.finalize()
+}
+
+/// The bytes of the entries that `header` leads to, whose checksum holds.
+pub(super) fn entries(source: &dyn ReadAt, sector_size: u64, header: &[u8]) -> Result<Vec<u8>> {
+    const WHAT: &str = "the GPT entries";
+    let offset = u64_le(header, 72).saturating_mul(sector_size);
+    let (count, entry_len) = (u32_le(header, 80), u32_le(header, 84));
+    if entry_len < ENTRY_LEN || entry_len.checked_rem(8) != Some(0) {
+        let message = format!("entries of {entry_len} bytes");
+        return Err(Error::corrupt(WHAT, message).at(offset));
+    }
+    let len = u64::from(count).saturating_mul(entry_len.into());
+    let entries = read_vec(source, offset, len, MAX_TABLE_LEN, WHAT)?;
+    if crc32fast::hash(&entries) != u32_le(header, 88) {
+        return Err(Error::corrupt(WHAT, "their checksum is wrong").at(offset));
+    }
+    Ok(entries)
 }
 
 /// The name that begins with `bytes`; what is no UTF-16 becomes U+FFFD.

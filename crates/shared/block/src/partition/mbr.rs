@@ -25,7 +25,7 @@ const MAX_CHAIN: usize = 256;
 /// Where the disk's identifier stands.
 const DISK_ID: usize = 440;
 /// Where the four entries of 16 bytes begin.
-const ENTRIES: usize = 446;
+pub(super) const ENTRIES: usize = 446;
 /// Where `55 aa` stands.
 const SIGNATURE: usize = 510;
 
@@ -97,7 +97,7 @@ impl Entry {
         }
     }
 
-    fn is_used(&self) -> bool {
+    pub(super) fn is_used(&self) -> bool {
         self.kind != 0 && self.sectors != 0
     }
 
