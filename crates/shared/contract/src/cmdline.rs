@@ -66,6 +66,29 @@ impl Cmdline {
         }
     }
 
+    /// Adds a parameter at the end.
+    pub fn push(&mut self, argument: Argument) {
+        self.arguments.push(argument);
+    }
+
+    /// The same behind `earlier` ones, over which it wins.
+    #[must_use]
+    pub fn after(&self, earlier: impl IntoIterator<Item = Argument>) -> Self {
+        let earlier = earlier.into_iter();
+        Self {
+            arguments: earlier.chain(self.arguments.iter().cloned()).collect(),
+        }
+    }
+
+    /// The same without those for which `is_out` answers true.
+    #[must_use]
+    pub fn without(&self, is_out: impl Fn(&Argument) -> bool) -> Self {
+        let kept = self.arguments.iter().filter(|argument| !is_out(argument));
+        Self {
+            arguments: kept.cloned().collect(),
+        }
+    }
+
     /// All parameters in order.
     #[must_use]
     pub fn arguments(&self) -> &[Argument] {

@@ -118,6 +118,26 @@ pub const ROOT_FLAGS: &str = "rootflags";
 pub const MINMEM: &str = "rd.minmem";
 /// `rd.live.eject`: put the medium out of its drive when it is not needed any more.
 pub const EJECT: &str = "rd.live.eject";
+/// `iso-scan/filename=`: the file that the medium is in.
+pub const ISO_SCAN: &str = "iso-scan/filename";
+/// The older name of [`LIVE_IMAGE`].
+pub const LEGACY_LIVE_IMAGE: &str = "liveimg";
+/// The older name of [`LIVE_DIR`].
+pub const LEGACY_LIVE_DIR: &str = "live_dir";
+/// The older name of [`LIVE_DEBUG`].
+pub const LEGACY_LIVE_DEBUG: &str = "rdlivedebug";
+/// Names that dracut's live modules had up to version 103, each with today's.
+pub const LEGACY_NAMES: &[(&str, &str)] = &[
+    (LEGACY_LIVE_IMAGE, LIVE_IMAGE),
+    (LEGACY_LIVE_DIR, LIVE_DIR),
+    ("live_ram", LIVE_RAM),
+    ("check", LIVE_CHECK),
+    (LEGACY_LIVE_DEBUG, LIVE_DEBUG),
+    ("overlay", LIVE_OVERLAY),
+    ("reset_overlay", "rd.live.overlay.reset"),
+    ("readonly_overlay", "rd.live.overlay.readonly"),
+    ("writable_fsimg", "rd.writable.fsimg"),
+];
 /// `init=`: the program to start in the new root.
 pub const INIT: &str = "init";
 /// `rd.timeout=`: how long to wait for a device.
@@ -298,8 +318,17 @@ const DMSQUASH_LIVE: &[Parameter] = &[
     row((OVERLAY_READ_ONLY[2], Boolean, DmsquashLive), "0", Honoured, "do not write to the persistent layer"),
     row(("rd.overlay.crypt", Text, DmsquashLive), "", Refused, "an encrypted overlay"),
     row((WRITABLE_IMAGE, Boolean, DmsquashLive), "0", Honoured, "the root file system image is copied to RAM and the copy is written, where it is a file system for disks"),
-    row(("iso-scan/filename", Text, DmsquashLive), "", Refused, "the live medium is a file on another file system"),
+    row((ISO_SCAN, Text, DmsquashLive), "", Honoured, "the medium is in this file, on any file system that has it"),
     row((MINMEM, Mebibytes, DmsquashLive), "256", Honoured, "how much memory must be left after a copy to RAM"),
+    row((LEGACY_LIVE_IMAGE, Boolean, DmsquashLive), "0", Honoured, "the older name of rd.live.image"),
+    row((LEGACY_LIVE_DIR, Text, DmsquashLive), "", Honoured, "the older name of rd.live.dir"),
+    row(("live_ram", Boolean, DmsquashLive), "0", Honoured, "the older name of rd.live.ram"),
+    row(("check", Boolean, DmsquashLive), "0", Honoured, "the older name of rd.live.check"),
+    row((LEGACY_LIVE_DEBUG, Boolean, DmsquashLive), "0", Honoured, "the older name of rd.live.debug"),
+    row(("overlay", BooleanOrText, DmsquashLive), "", Honoured, "the older name of rd.live.overlay"),
+    row(("reset_overlay", Boolean, DmsquashLive), "0", Honoured, "the older name of rd.live.overlay.reset"),
+    row(("readonly_overlay", Boolean, DmsquashLive), "0", Honoured, "the older name of rd.live.overlay.readonly"),
+    row(("writable_fsimg", Boolean, DmsquashLive), "0", Honoured, "the older name of rd.writable.fsimg"),
     row(("live.updates", Text, DmsquashLive), "", Refused, "files from the network on top of the root"),
 ];
 

@@ -1,4 +1,5 @@
-//! What a kernel command line asks the runtime for: the dialect of dracut's `dmsquash-live`, as a value.
+//! What a kernel command line asks the runtime for, as a value: in the dialect of dracut's `dmsquash-live` and KIWI, or in another one
+//! that is translated to it first.
 //!
 //! Known differences from dracut, each on purpose: `rd.live.check=0` is no check (dracut starts one), nothing ever asks the user,
 //! what cannot be written as asked for gets an overlay, a label counts in its plain and in udev's escaped form, and UUIDs compare
@@ -7,43 +8,41 @@
 use std::time::Duration;
 
 use crate::cmdline::{Argument, Cmdline};
-use crate::failure::{DIGEST_UNKNOWN, Failure, NOT_SUPPORTED, ROOT_UNKNOWN, Stage};
+use crate::failure::{DIGEST_UNKNOWN, Failure, NOT_SUPPORTED, Stage};
 use crate::parameter::{self as name, Kind, Parameter, Standing};
 use crate::{label, media};
 
+pub mod activation;
+mod archiso;
 pub mod layer;
+mod live_boot;
 pub mod network;
 pub mod persistence;
 pub mod ram;
+pub mod root;
 pub mod search;
 pub mod verity;
 
+pub use activation::Activation;
+use activation::Translated;
 pub use layer::{DEFAULT_OVERLAY_SIZE, Form, Layer};
 use network::Network;
 use persistence::Persistence;
 use ram::Ram;
+pub use root::Root;
 use search::Search;
 use verity::Verity;
 
 /// How long the medium is waited for where nothing else is said: dracut's `rd.retry` has the same default.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(180);
 
-/// What names the live medium.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Root {
-    /// The label of a file system, or a volume identifier, as [`label::matches`] compares it.
-    Label(String),
-    /// The UUID of a file system as `blkid` prints it, without regard to case.
-    Uuid(String),
-    /// The name of a GPT partition, as [`label::matches`] compares it.
-    PartLabel(String),
-    /// The UUID of a partition as `blkid` prints it, without regard to case.
-    PartUuid(String),
-    /// A block device's name under `/dev`: `sda1`.
-    Device(String),
-    /// A file on a server: `http://…` or `https://…`, printable ASCII with something for a host.
-    Url(String),
-}
+/// The names that ask for all that can be told.
+const VERBOSE: [&str; 4] = [
+    name::DEBUG,
+    name::LIVE_DEBUG,
+    name::LEGACY_LIVE_DEBUG,
+    name::kiwi::DEBUG,
+];
 
 /// A digest that what is fetched must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +101,8 @@ pub struct Drivers {
 /// What to boot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
+    /// The dialect that it is in.
+    pub activation: Activation,
     /// The live medium.
     pub root: Root,
     /// The folder on it, without slashes at its ends.
@@ -156,7 +157,7 @@ impl Policy {
             .flat_map(|argument| argument.value.as_deref().unwrap_or_default().split(','))
             .filter_map(break_before)
             .collect();
-        let verbosity = if cmdline.boolean(&[name::DEBUG, name::LIVE_DEBUG], false) {
+        let verbosity = if cmdline.boolean(&VERBOSE, false) {
             Verbosity::Debug
         } else if cmdline.boolean(&[name::QUIET], false) && !cmdline.boolean(&[name::INFO], false) {
             Verbosity::Quiet
@@ -195,13 +196,22 @@ impl Request {
     /// [`ROOT_UNKNOWN`] where `root=live:` is in no known form, and [`NOT_SUPPORTED`] where something is asked for that is
     /// known, cannot be done, and must not be left out.
     pub fn read(cmdline: &Cmdline) -> Result<Option<Self>, Failure> {
-        let Some(root) = read_root(cmdline)? else {
+        let Some(activation) = Activation::of(cmdline) else {
             return Ok(None);
         };
         let mut notices = Vec::new();
         for argument in cmdline.arguments() {
-            note_what_is_not_done(argument, &mut notices)?;
+            note_what_is_not_done(activation, argument, &mut notices)?;
         }
+        let Translated {
+            cmdline,
+            root,
+            layout,
+        } = activation::translate(activation, cmdline, &mut notices)?;
+        let cmdline = &cmdline;
+        let says_layout = [name::LIVE_DIR, name::LIVE_SQUASHIMG]
+            .iter()
+            .any(|name| cmdline.value(name).is_some());
         let is_remote = matches!(root, Root::Url(_));
         let needs_network = is_remote || cmdline.boolean(&[name::NEED_NETWORK], false);
         let network = Network::read(cmdline, needs_network, &mut notices)?;
@@ -209,7 +219,7 @@ impl Request {
         let layer = Layer::read(cmdline, &mut notices);
         let ram = Ram::read(cmdline, &mut notices);
         let persistence = Persistence::read(cmdline, &mut notices)?;
-        let search = Search::read(cmdline, &mut notices)?;
+        let search = Search::read(cmdline, layout)?;
         let verity = Verity::read(cmdline)?;
         let deadline = read_deadline(cmdline, &mut notices);
         let text = |name: &str, default: &str| {
@@ -217,6 +227,7 @@ impl Request {
             value.trim_matches('/').to_owned()
         };
         Ok(Some(Self {
+            activation,
             root,
             dir: text(name::LIVE_DIR, media::CLASSIC_DIR),
             image: text(name::LIVE_SQUASHIMG, media::CLASSIC_IMAGE_NAME),
@@ -239,9 +250,7 @@ impl Request {
             network,
             digest,
             verify_certificates: !cmdline.boolean(&[name::NO_VERIFY_SSL], false),
-            says_layout: [name::LIVE_DIR, name::LIVE_SQUASHIMG]
-                .iter()
-                .any(|name| cmdline.value(name).is_some()),
+            says_layout,
             notices,
         }))
     }
@@ -274,55 +283,6 @@ pub fn media_arguments(volume_id: &str, check: bool) -> Vec<Argument> {
 #[must_use]
 pub fn full_os_arguments() -> Vec<Argument> {
     vec![Argument::new(name::ROOT_FS_TYPE, "ramfs")]
-}
-
-fn read_root(cmdline: &Cmdline) -> Result<Option<Root>, Failure> {
-    let Some(value) = cmdline.value(name::ROOT) else {
-        return Ok(None);
-    };
-    let is_url = |text: &str| text.contains("://") || text.starts_with("nfs:");
-    let prefixed = value.strip_prefix("live:");
-    let form = match prefixed.or_else(|| value.strip_prefix("livenet:")) {
-        Some(form) => form,
-        None if value.starts_with("http://") || value.starts_with("https://") => value,
-        None if cmdline.boolean(&[name::LIVE_IMAGE], false) => value,
-        None => return Ok(None),
-    };
-    let not_yet = |what: &str| Failure::new(NOT_SUPPORTED, format!("root={value}: {what}"));
-    let unknown = |what: &str| Failure::new(ROOT_UNKNOWN, format!("root={value}{what}"));
-    if let Some(("http" | "https", rest)) = form.split_once("://") {
-        let has_host = !rest.starts_with(['/', '?', '#']) && !rest.is_empty();
-        return match has_host && form.bytes().all(|byte| byte.is_ascii_graphic()) {
-            true => Ok(Some(Root::Url(form.to_owned()))),
-            false => Err(unknown(
-                ": a URL has a host, and no spaces or letters beyond ASCII",
-            )),
-        };
-    }
-    if is_url(form) {
-        return Err(not_yet("only http and https are fetched so far"));
-    }
-    if let Some(path) = form.strip_prefix("/dev/") {
-        return device(path).map(Some).ok_or_else(|| {
-            unknown(": by-id and by-path are udev's names, which an initramfs without udev has not")
-        });
-    }
-    let lower = form.to_ascii_lowercase();
-    if form.starts_with('/') && (lower.ends_with(".iso") || lower.ends_with(".img")) {
-        return Err(not_yet("a live medium that is a file in the initramfs"));
-    }
-    let (kind, named) = form.split_once('=').ok_or_else(|| unknown(""))?;
-    if named.is_empty() {
-        return Err(unknown(": nothing after the ="));
-    }
-    let named = named.to_owned();
-    match kind {
-        "LABEL" | "CDLABEL" => Ok(Some(Root::Label(named))),
-        "UUID" => Ok(Some(Root::Uuid(named))),
-        "PARTLABEL" => Ok(Some(Root::PartLabel(named))),
-        "PARTUUID" => Ok(Some(Root::PartUuid(named))),
-        _ => Err(unknown("")),
-    }
 }
 
 /// What the fetched medium must be. Where nothing is fetched a digest cannot be met, and what cannot be met stops the boot.
@@ -358,28 +318,17 @@ fn sha256(text: &str) -> Option<Digest> {
     Some(Digest::Sha256(digest))
 }
 
-/// A path below `/dev/`: udev's links become what they are made from.
-fn device(path: &str) -> Option<Root> {
-    let Some(link) = path.strip_prefix("disk/") else {
-        return (!path.is_empty()).then(|| Root::Device(path.to_owned()));
-    };
-    let (kind, named) = link.split_once('/')?;
-    let named = label::unescape(named);
-    match kind {
-        "by-label" => Some(Root::Label(named)),
-        "by-uuid" => Some(Root::Uuid(named)),
-        "by-partlabel" => Some(Root::PartLabel(named)),
-        "by-partuuid" => Some(Root::PartUuid(named)),
-        _ => None,
-    }
-}
-
-fn note_what_is_not_done(argument: &Argument, notices: &mut Vec<String>) -> Result<(), Failure> {
+fn note_what_is_not_done(
+    activation: Activation,
+    argument: &Argument,
+    notices: &mut Vec<String>,
+) -> Result<(), Failure> {
     let given = match &argument.value {
         Some(value) => format!("{}={value}", argument.name),
         None => argument.name.clone(),
     };
     match name::find(&argument.name) {
+        Some(Parameter { dialect, .. }) if !activation.reads(*dialect) => {}
         Some(Parameter {
             kind: Kind::Boolean,
             ..

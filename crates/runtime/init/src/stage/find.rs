@@ -246,7 +246,11 @@ impl Search<'_, '_> {
                 !identity.uuid.is_empty() && wanted.eq_ignore_ascii_case(&identity.uuid)
             }
             Root::Device(wanted) => *wanted == name.replace('!', "/"),
-            Root::Url(_) => false,
+            Root::Url(_)
+            | Root::Id(_)
+            | Root::File(_)
+            | Root::WithFile { .. }
+            | Root::WithImageIn(_) => false,
             Root::PartLabel(wanted) => self
                 .partition(name)
                 .is_some_and(|partition| label::matches(wanted, &partition.name)),
@@ -272,14 +276,7 @@ impl Search<'_, '_> {
     }
 
     fn not_found(&self, deadline: Duration) -> Failure {
-        let wanted = match self.root {
-            Root::Label(l) => format!("the label \"{l}\""),
-            Root::Uuid(u) => format!("the UUID \"{u}\""),
-            Root::PartLabel(l) => format!("the partition name \"{l}\""),
-            Root::PartUuid(u) => format!("the partition UUID \"{u}\""),
-            Root::Device(d) => format!("the name /dev/{d} and a known file system"),
-            Root::Url(u) => format!("what {u} has"),
-        };
+        let wanted = self.root.describe();
         let seen: Vec<String> = self
             .seen
             .iter()

@@ -58,6 +58,13 @@ fn every_form_of_root_is_understood() {
         ("rd.live.image root=LABEL=x", Root::Label("x".into())),
         ("rd.live.image=1 root=/dev/sr0", Root::Device("sr0".into())),
         ("root=/dev/sda1 root=live:LABEL=x", Root::Label("x".into())),
+        (
+            "root=live:/dev/disk/by-id/usb-A_B-0:0",
+            Root::Id("usb-A_B-0:0".into()),
+        ),
+        ("root=live:/a.ISO", Root::File("/a.ISO".into())),
+        ("root=live:/b/a.img", Root::File("/b/a.img".into())),
+        ("root=LABEL=x liveimg", Root::Label("x".into())),
         ("root=live:http://a/b", Root::Url("http://a/b".into())),
         (
             "root=livenet:http://a:80/b",
@@ -116,7 +123,6 @@ fn a_live_root_that_cannot_be_done_is_refused_by_its_code() {
         ("root=live:LABEL=", "L0102"),
         ("root=live:LABLE=x", "L0102"),
         ("root=live:/dev/", "L0102"),
-        ("root=live:/dev/disk/by-id/x", "L0102"),
         ("root=live:/dev/disk/by-path/x", "L0102"),
         ("root=live:/dev/disk/x", "L0102"),
         ("root=live:ftp://a/b", "L0103"),
@@ -131,9 +137,8 @@ fn a_live_root_that_cannot_be_done_is_refused_by_its_code() {
         ("root=live:http://a/b liveos.digest=sha256:00", "L0106"),
         ("root=live:LABEL=x liveos.digest=sha256:00", "L0103"),
         ("root=live:nfs:a:/b", "L0103"),
-        ("root=live:/a.ISO", "L0103"),
-        ("root=live:/a.img", "L0103"),
-        ("root=live:LABEL=x iso-scan/filename=/a.iso", "L0103"),
+        ("root=live:AOEINTERFACE=eth0", "L0103"),
+        ("root=live:/a.txt", "L0102"),
         ("root=live:LABEL=x roothash=00", "L0103"),
         ("root=live:LABEL=x rd.overlay.crypt=/dev/sdb", "L0103"),
     ] {
@@ -389,4 +394,168 @@ fn defaults_in_the_table_are_the_ones_that_are_taken() {
         default(name::MINMEM),
         ram::DEFAULT_MIN_MEMORY_MIB.to_string()
     );
+}
+
+#[test]
+fn archiso_is_understood() {
+    for (text, root) in [
+        ("archisolabel=ARCH_2026", Root::Label("ARCH_2026".into())),
+        ("archisodevice=UUID=1", Root::Uuid("1".into())),
+        (
+            "archisodevice=/dev/sda1 archisolabel=x",
+            Root::Device("sda1".into()),
+        ),
+        (
+            "archisosearchuuid=U archisodevice=/dev/sda1",
+            Root::WithFile {
+                uuid: Some("U".into()),
+                files: vec!["boot/U.uuid".into()],
+            },
+        ),
+        (
+            "archisosearchfilename=/boot/x",
+            Root::WithFile {
+                uuid: None,
+                files: vec!["boot/x".into()],
+            },
+        ),
+        (
+            "archiso_http_srv=http://a/b/",
+            Root::Url("http://a/b/arch/m/airootfs.sfs".into()),
+        ),
+        (
+            "archisodevice=/dev/loop0 img_dev=UUID=1 img_loop=a.iso",
+            Root::WithFile {
+                uuid: None,
+                files: vec!["arch/m/airootfs.sfs".into(), "arch/m/airootfs.erofs".into()],
+            },
+        ),
+    ] {
+        let read = request(&format!("arch=m {text}"));
+        assert_eq!(read.root, root, "{text}");
+        assert_eq!(read.activation, Activation::Archiso);
+        assert_eq!(
+            (read.dir.as_str(), read.image.as_str()),
+            ("arch/m", "airootfs.sfs")
+        );
+        let images = vec!["airootfs.sfs".to_owned(), "airootfs.erofs".to_owned()];
+        assert_eq!(read.search.layout, search::Layout::FirstOf(images));
+        assert_eq!(read.notices, [] as [&str; 0], "{text}");
+    }
+    let read = request(
+        "archisolabel=x arch=m archisobasedir=/a/ cow_spacesize=1G copytoram=y rd.live.squashimg=y.sfs",
+    );
+    assert_eq!((read.dir.as_str(), read.layer.size.as_str()), ("a/m", "1G"));
+    assert_eq!(
+        (read.ram.copy, read.image.as_str()),
+        (ram::Copy::Always, "y.sfs")
+    );
+    for text in [
+        "checksum=y",
+        "verify",
+        "cms_verify=y",
+        "archiso_nfs_srv=1.2.3.4:/x",
+        "archiso_http_srv=http://${pxeserver}/",
+    ] {
+        assert_eq!(code(&format!("archisolabel=x {text}")), "L0103", "{text}");
+    }
+}
+
+#[test]
+fn live_boot_is_understood() {
+    for (text, root) in [
+        ("", Root::WithImageIn("live".into())),
+        ("live-media-path=/a/b", Root::WithImageIn("a/b".into())),
+        ("live-media=removable", Root::WithImageIn("live".into())),
+        ("live-media=/dev/sda1", Root::Device("sda1".into())),
+        ("bootfrom=LABEL=x", Root::Label("x".into())),
+        (
+            "fetch=http://a/x.squashfs",
+            Root::Url("http://a/x.squashfs".into()),
+        ),
+    ] {
+        let read = request(&format!("boot=live {text}"));
+        assert_eq!(read.root, root, "{text}");
+        assert_eq!(read.activation, Activation::LiveBoot);
+        assert_eq!(read.image, "filesystem.squashfs");
+        let list = "filesystem.module".to_owned();
+        assert_eq!(read.search.layout, search::Layout::Stack { list });
+        assert_eq!(read.notices, [] as [&str; 0], "{text}");
+    }
+    let read = request(
+        "boot=live components persistence persistence-label=x toram module=a overlay-size=1G live-media-timeout=7 live-media=removable-usb findiso=/x.iso",
+    );
+    assert_eq!(read.notices.len(), 2, "{:?}", read.notices);
+    assert_eq!(read.ram.copy, ram::Copy::Always);
+    assert_eq!(
+        read.search.layout,
+        search::Layout::Stack {
+            list: "a.module".into()
+        }
+    );
+    assert_eq!(read.search.only, search::Only::RemovableUsb);
+    assert_eq!(read.layer.size, "1G");
+    assert_eq!(read.deadline, Some(Duration::from_secs(7)));
+    assert!(read.search.iso.is_some());
+    let line = "boot=live fetch=http://a/b ip=eth0:10.0.0.2:255.0.0.0:10.0.0.1:10.0.0.3";
+    let theirs = request(line).network;
+    let ours = request(
+        "root=live:http://a/b ip=10.0.0.2::10.0.0.1:255.0.0.0::eth0:none nameserver=10.0.0.3",
+    );
+    assert_eq!(theirs, ours.network);
+    for text in [
+        "verify-checksums",
+        "iscsi=a;b",
+        "netboot=nfs",
+        "todisk=/dev/sda",
+        "fetch=ftp://a/b",
+    ] {
+        assert_eq!(code(&format!("boot=live {text}")), "L0103", "{text}");
+    }
+}
+
+#[test]
+fn one_dialect_is_chosen_and_the_names_of_others_are_not_read() {
+    for (text, activation) in [
+        (
+            "root=live:LABEL=x archisolabel=y boot=live",
+            Some(Activation::DmsquashLive),
+        ),
+        (
+            "root=/dev/sda1 archisolabel=y boot=live",
+            Some(Activation::Archiso),
+        ),
+        (
+            "root=/dev/ram0 boot=live archisobasedir=arch",
+            Some(Activation::LiveBoot),
+        ),
+        ("boot=casper", None),
+        ("boot=live boot=/dev/sda1", None),
+        ("img_loop=/x.iso", None),
+        ("img_loop=/x.iso img_dev=LABEL=x", Some(Activation::Archiso)),
+    ] {
+        assert_eq!(Activation::of(&Cmdline::parse(text)), activation, "{text}");
+    }
+    let read =
+        request("root=live:LABEL=x verify=y checksum module=z live-media-path=y persistence");
+    assert_eq!(
+        (read.dir.as_str(), read.notices.len()),
+        ("LiveOS", 0),
+        "{:?}",
+        read.notices
+    );
+}
+
+#[test]
+fn names_of_the_past_count_where_todays_are_absent_and_are_told() {
+    let read = request("root=LABEL=x liveimg live_dir=a live_ram check rd.live.check=0");
+    assert_eq!((read.dir.as_str(), read.ram.copy), ("a", ram::Copy::Always));
+    assert!(!read.check);
+    assert_eq!(read.notices.len(), 3, "{:?}", read.notices);
+    for (old, new) in name::LEGACY_NAMES {
+        assert!(
+            name::find(old).is_some() && name::find(new).is_some(),
+            "{old}"
+        );
+    }
 }
