@@ -206,8 +206,6 @@ pub const IFNAME: &str = "ifname";
 pub const ROUTE: &str = "rd.route";
 /// `liveos.digest=`: the digest that the fetched medium must have.
 pub const DIGEST: &str = "liveos.digest";
-/// `liveos.eject`: the disc goes out of its drive when the machine ends.
-pub const EJECT: &str = "liveos.eject";
 
 use Dialect::{DmsquashLive, Dracut, Kernel, Liveos};
 use Kind::{Boolean, BooleanOrText, List, Mebibytes, Seconds, Size, Text};
@@ -335,9 +333,8 @@ const DMSQUASH_LIVE: &[Parameter] = &[
 /// Those of liveos itself.
 #[rustfmt::skip]
 const LIVEOS: &[Parameter] = &[
-    row((EJECT, Boolean, Liveos), "0", Honoured, "put the medium out of its drive after a copy to RAM"),
+    row((EJECT, Boolean, Liveos), "0", Honoured, "put the disc out of its drive: after a copy to RAM, else when the machine ends"),
     row((DIGEST, Text, Liveos), "", Honoured, "sha256:...: the digest that the medium from the network must have"),
-    row((EJECT, Boolean, Liveos), "0", Honoured, "put the disc out of its drive when the machine ends"),
 ];
 
 /// The parameter of this name.

@@ -399,7 +399,7 @@ mod tests {
         run(&mut quiet, End::PowerOff);
         assert!(!quiet.done.iter().any(|line| line.starts_with("eject")));
         let mut stack = stack();
-        stack.cmdline = "root=live:CDLABEL=CDROM liveos.eject";
+        stack.cmdline = "root=live:CDLABEL=CDROM rd.live.eject";
         run(&mut stack, End::Reboot);
         let lines = stack.done.len();
         assert_eq!(stack.done[lines - 3], "eject /dev/sr0", "{:?}", stack.done);
