@@ -145,6 +145,45 @@ fn ref_changes_in_place_and_of_a_copy_are_the_same_and_reset_gives_back_every_by
 }
 
 #[test]
+fn ref_a_parameter_that_was_taken_away_is_not_on_media_that_are_made_of_those() {
+    if !tools::available(&FOR_BOOTS) {
+        return;
+    }
+    let disk = test_system(&TestSystem::default()).unwrap();
+    let media = iso(&disk, &["--append", "first=1 second=2 third=3"]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let changed = folder.path().join("changed.iso");
+    let made = folder.path().join("made.iso");
+    let arguments = [
+        "-o",
+        changed.to_str().unwrap(),
+        "--delete",
+        "first",
+        "--replace",
+        "second=4",
+    ];
+    edit(&media, &arguments).unwrap();
+    let mut build = liveos().unwrap();
+    build.arg("build").arg(&changed).arg("-o").arg(&made);
+    tools::output(build.args(["--append", "fourth=5"])).unwrap();
+    for path in [
+        "/boot/grub/grub.cfg",
+        "/azl-image-customizer/saved-configs.yaml",
+    ] {
+        let file = folder.path().join("file");
+        extract(&made, path, &file).unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        let has = |parameter: &str| text.contains(parameter);
+        assert!(!has("first=") && !has("second=2"), "{path}: {text}");
+        assert!(
+            has("second=4") && has("third=3") && has("fourth=5"),
+            "{path}: {text}"
+        );
+    }
+}
+
+#[test]
 fn ref_what_cannot_be_changed_is_refused_with_its_code_and_stays_as_it_is() {
     let Some((media, original, folder)) = copy() else {
         return;

@@ -27,6 +27,11 @@ pub const RESERVED_LEN: u64 = 4 << 20;
 /// The media check's table in the folder that `rd.live.dir=` names.
 pub const CHECKSUMS_NAME: &str = "checksums";
 
+/// Where Image Customizer, and we with it, keep what a later build of the media has to know.
+pub const SAVED_CONFIGS: &str = "azl-image-customizer/saved-configs.yaml";
+/// The longest file of saved settings that is read, in bytes: a thousand times what is ever written. A longer one is an error.
+pub const MAX_SAVED_CONFIGS: usize = 1 << 20;
+
 /// The folder of kernels and initramfs on the media.
 pub const BOOT_DIR: &str = "boot";
 /// The GRUB folder on the media for images that use `/boot/grub2`.

@@ -61,6 +61,18 @@ impl Parameters {
         plain.chain(self.replace.iter().map(|(name, _)| name.as_str()))
     }
 
+    /// What becomes of these arguments, without those that come: of a list that is only a part of an entry's.
+    #[must_use]
+    pub fn kept(&self, arguments: &[String]) -> Vec<String> {
+        let mut plan = self.plan();
+        let fates = arguments.iter().map(|argument| match plan.next(argument) {
+            Fate::Stays => Some(argument.clone()),
+            Fate::Goes => None,
+            Fate::Becomes(new) => Some(new),
+        });
+        fates.flatten().collect()
+    }
+
     /// What becomes of these arguments.
     pub(super) fn apply(&self, arguments: &[String]) -> Vec<String> {
         let mut plan = self.plan();

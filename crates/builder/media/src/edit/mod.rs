@@ -5,6 +5,7 @@
 //! plan      which files become what        room      where new bytes go
 //! iso       an ISO, in place               folder    a folder for network boot
 //! target    the file that is changed, and copies of it      digests   the media check table, made right again
+//! saved     what a build left for the next one, to fit
 //! ```
 //!
 //! A change is always one of the *original* media: the journal has the list of all changes, and each run works them out anew. So a
@@ -18,6 +19,7 @@ pub mod iso;
 mod journal;
 mod plan;
 mod room;
+mod saved;
 pub mod target;
 mod wish;
 

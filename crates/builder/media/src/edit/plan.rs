@@ -7,7 +7,7 @@ use bootloader::edit::{Change, Changed, Dialect, Line, Parameters, edit};
 use formats::cpio;
 use tree::{Inode, Metadata, Node, Timestamp, Tree, TreePath};
 
-use super::{ADDITIONS_NAME, MAX_CONFIG};
+use super::{ADDITIONS_NAME, MAX_CONFIG, saved};
 use crate::parts::for_each_part;
 
 /// The most bytes that are added to the initramfs; more do not fit into the memory of small machines and are refused.
@@ -107,6 +107,15 @@ pub(super) fn outcome(original: &Tree<Content>, edits: &Edits) -> Result<Outcome
         let path = additions_path(original, &configs)?;
         outcome.files.insert(path.clone(), archive.clone());
         outcome.additions = Some(path);
+    }
+    if !edits.parameters.is_empty() {
+        let path = saved::path();
+        let given = edits.files.get(&path).map(|stored| &stored.content);
+        if let Some(content) = given.or_else(|| original.file(&path))
+            && let Some(new) = saved::changed(content, &edits.parameters)?
+        {
+            outcome.files.insert(path, new.into());
+        }
     }
     let change = Change {
         parameters: &edits.parameters,

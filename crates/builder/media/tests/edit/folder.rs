@@ -27,6 +27,7 @@ fn made(path: &Path) {
         ("boot/vmlinuz", "kernel"),
         ("boot/initrd.img", "initramfs"),
         ("image.iso", "iso"),
+        (contract::media::SAVED_CONFIGS, super::sample::SAVED),
     ] {
         files
             .put(path, Content::from_bytes(bytes.as_bytes()))
@@ -34,6 +35,24 @@ fn made(path: &Path) {
     }
     let netboot = Netboot::create(path, Shape::Folder).unwrap();
     netboot.commit(files).unwrap();
+}
+
+#[test]
+fn a_parameter_that_goes_is_in_what_the_next_build_reads_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pxe");
+    made(&path);
+    let before = all(&path);
+    let wish = Wish {
+        delete: vec!["quiet".to_owned()],
+        ..Wish::new()
+    };
+    edit(&path, &wish).unwrap();
+    let saved = fs::read_to_string(path.join(contract::media::SAVED_CONFIGS)).unwrap();
+    assert!(saved.contains("x=0") && !saved.contains("quiet"), "{saved}");
+    fits_manifest(&path);
+    edit(&path, &reset()).unwrap();
+    assert_eq!(all(&path), before);
 }
 
 fn all(path: &Path) -> BTreeMap<String, Vec<u8>> {

@@ -81,6 +81,34 @@ fn a_parameter_comes_to_every_entry_and_nothing_else_changes() {
 }
 
 #[test]
+fn a_parameter_that_goes_is_in_what_the_next_build_reads_no_more() {
+    let path = format!("/{}", contract::media::SAVED_CONFIGS);
+    let saved = |iso: &[u8]| String::from_utf8(read(iso, &path)).unwrap();
+    let target = Recorder::of(&iso(4 << 20));
+    edit(&target, &append("debug")).unwrap();
+    assert_eq!(saved(&target.bytes()), sample::SAVED);
+    let wish = Wish {
+        delete: vec!["quiet".to_owned()],
+        replace: vec![("x".to_owned(), "1".to_owned())],
+        ..Wish::new()
+    };
+    let report = edit(&target, &wish).unwrap();
+    let text = saved(&target.bytes());
+    assert!(
+        text.contains("- \"x=1\"") && !text.contains("quiet"),
+        "{text}"
+    );
+    assert!(
+        report.files.is_empty(),
+        "nobody put a file there: {:?}",
+        report.files
+    );
+    check_table(&target.bytes());
+    edit(&target, &reset()).unwrap();
+    assert_eq!(saved(&target.bytes()), sample::SAVED);
+}
+
+#[test]
 fn a_change_that_is_made_twice_is_there_once() {
     let target = Recorder::of(&iso(4 << 20));
     edit(&target, &append("debug")).unwrap();

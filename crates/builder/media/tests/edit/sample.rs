@@ -14,6 +14,9 @@ pub(crate) const CONFIG: &str = "set timeout=5\nmenuentry 'The system' {\n\tlinu
     \tinitrd /boot/initramfs-1.img\n}\nmenuentry 'Check' {\n\tlinux /boot/vmlinuz-1 root=live:CDLABEL=X quiet rd.live.check\n\
     \tinitrd /boot/initramfs-1.img\n}\n";
 
+/// What the build left for the next one.
+pub(crate) const SAVED: &str = "liveos:\n    kernelCommandLine:\n        extraCommandLine:\n            - \"quiet\"\n            - \"x=0\"\n";
+
 /// An ISO with a reserved area of `reserved` bytes.
 pub(crate) fn iso(reserved: u64) -> Vec<u8> {
     let mut files = Files::new(Timestamp::default());
@@ -25,6 +28,7 @@ pub(crate) fn iso(reserved: u64) -> Vec<u8> {
         ("boot/vmlinuz-1", noise(9000, 2)),
         ("boot/initramfs-1.img", noise(20_000, 3)),
         ("liveos/rootfs.img", noise(5_000_000, 4)),
+        (contract::media::SAVED_CONFIGS, SAVED.as_bytes().to_vec()),
         (
             "EFI/BOOT/grub.cfg",
             b"configfile /boot/grub/grub.cfg\n".to_vec(),

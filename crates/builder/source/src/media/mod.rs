@@ -20,11 +20,8 @@ use crate::{Disk, Warning};
 
 pub use boot::MediaKernel;
 
-/// Where Image Customizer, and we with it, keep what a later build has to know. Relative to the medium's root.
-pub const SAVED_CONFIGS: &str = "azl-image-customizer/saved-configs.yaml";
-
-/// The longest file of saved settings that is read, in bytes: a thousand times what is ever written. A longer one is an error.
-const MAX_SAVED: usize = 1 << 20;
+use contract::media::MAX_SAVED_CONFIGS;
+pub use contract::media::SAVED_CONFIGS;
 
 /// A live medium.
 #[derive(Debug)]
@@ -132,7 +129,7 @@ pub(crate) fn read(disk: Disk, temporary: &Path, warnings: &mut Vec<Warning>) ->
 fn saved(tree: &Tree<Content>) -> Result<Option<Vec<u8>>> {
     let bytes = tree
         .file(SAVED_CONFIGS)
-        .map(|content| content.read_all(MAX_SAVED));
+        .map(|content| content.read_all(MAX_SAVED_CONFIGS));
     bytes
         .transpose()
         .map_err(|error| error.while_doing(format!("reading {SAVED_CONFIGS} of the medium")))

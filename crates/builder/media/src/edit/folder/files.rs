@@ -11,6 +11,7 @@ use block::{Content, DiskFile, Error, Result};
 use bootloader::edit::Dialect;
 use tree::{Inode, Metadata, Name, Node, Tree, TreePath};
 
+use super::super::saved;
 use super::content;
 use crate::parts::for_each_part;
 
@@ -44,7 +45,7 @@ impl<'a> Folder<'a> {
         Ok(full)
     }
 
-    /// All regular files and folders. Only boot configuration has its content: a folder may have more files than can be open at once.
+    /// All regular files and folders. Only boot configuration and saved settings have their content: a folder may have more files than can be open at once.
     pub(super) fn tree(&self) -> Result<Tree<Content>> {
         let mut tree = Tree::new(Metadata::with_permissions(0o755));
         let mut pending = vec![TreePath::root()];
@@ -74,9 +75,11 @@ impl<'a> Folder<'a> {
                     pending.push(below);
                 } else if kind.is_file() {
                     let path = String::from_utf8_lossy(below.as_bytes());
-                    let shown = match Dialect::of(&path) {
-                        Some(_) => content(DiskFile::open(entry.path())?),
-                        None => Content::default(),
+                    let is_read = Dialect::of(&path).is_some() || saved::is_at(&path);
+                    let shown = if is_read {
+                        content(DiskFile::open(entry.path())?)
+                    } else {
+                        Content::default()
                     };
                     put(&mut tree, &below, shown)?;
                 }
