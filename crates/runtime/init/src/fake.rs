@@ -33,6 +33,7 @@ pub(crate) struct Fake {
     /// Every file with its bytes; folders follow from them.
     pub(crate) files: BTreeMap<String, Vec<u8>>,
     folders: BTreeSet<String>,
+    links: BTreeSet<String>,
     /// What appears below a mount's target, by the mount's source.
     mounts: BTreeMap<String, Files>,
     /// What was done, in order: `mount iso9660 /dev/sr0 /run/initramfs/live`.
@@ -45,6 +46,8 @@ pub(crate) struct Fake {
     events: VecDeque<Event>,
     /// Files that come with a kernel module, by its path.
     drivers: BTreeMap<String, (Files, Vec<u8>)>,
+    /// The loop devices of files, where that is not the first one.
+    loops: BTreeMap<String, String>,
     /// What the next move of a tree answers, if not that all went well.
     pub(crate) moved: Option<Moved>,
     /// What programs answer, by their command line; all others succeed and say nothing.
@@ -72,6 +75,12 @@ impl Fake {
     ) -> &mut Self {
         let files = self.mounts.entry(source.to_owned()).or_default();
         files.push((path.to_owned(), bytes.into()));
+        self
+    }
+
+    /// This file gets this loop device; all others get the first one.
+    pub(crate) fn loops(&mut self, file: &str, device: &str) -> &mut Self {
+        self.loops.insert(file.to_owned(), device.to_owned());
         self
     }
 
@@ -240,6 +249,8 @@ impl System for Fake {
             Ok(Kind::File)
         } else if self.is_folder(path) {
             Ok(Kind::Folder)
+        } else if self.links.contains(path) {
+            Ok(Kind::Other)
         } else {
             Err(io::ErrorKind::NotFound.into())
         }
@@ -249,7 +260,9 @@ impl System for Fake {
         Ok(())
     }
     fn link(&mut self, target: &str, path: &str) -> io::Result<()> {
-        self.act(format!("link {target} {path}"))
+        self.act(format!("link {target} {path}"))?;
+        self.links.insert(path.to_owned());
+        Ok(())
     }
     fn open(&self, path: &str) -> io::Result<Box<dyn Bytes>> {
         if let Some(error) = self.refusals.get(&format!("open {path}")) {
@@ -269,6 +282,11 @@ impl System for Fake {
         let bytes = Rc::default();
         self.made.insert(path.to_owned(), Rc::clone(&bytes));
         Ok(Box::new(Kept(bytes)))
+    }
+    fn create_sparse(&mut self, path: &str, len: u64) -> io::Result<()> {
+        self.act(format!("create {path} of {len}"))?;
+        self.files.insert(path.to_owned(), Vec::new());
+        Ok(())
     }
     fn copy(&mut self, from: &str, to: &str) -> io::Result<()> {
         self.act(format!("copy {from} {to}"))?;
@@ -322,7 +340,14 @@ impl System for Fake {
             Access::Write => "loop-rw",
         };
         self.act(format!("{verb} {file}"))?;
-        Ok("/dev/loop0".to_owned())
+        let device = self.loops.get(file).cloned();
+        let device = device.unwrap_or_else(|| "/dev/loop0".to_owned());
+        if let Ok(bytes) = self.open(file) {
+            let mut content = vec![0; usize::try_from(bytes.len()).unwrap()];
+            bytes.read_at(&mut content, 0)?;
+            self.files.insert(device.clone(), content);
+        }
+        Ok(device)
     }
     fn map(
         &mut self,

@@ -128,6 +128,8 @@ pub(crate) trait System: Network {
     fn open(&self, path: &str) -> io::Result<Box<dyn Bytes>>;
     /// Makes an empty file to be written.
     fn create(&mut self, path: &str) -> io::Result<Box<dyn io::Write>>;
+    /// Makes a file of `len` zeros that takes up no room until it is written.
+    fn create_sparse(&mut self, path: &str, len: u64) -> io::Result<()>;
     /// Copies a file's bytes and mode.
     fn copy(&mut self, from: &str, to: &str) -> io::Result<()>;
     /// Gives the folder `to` the mode, owner and extended attributes of the folder `from`.

@@ -156,8 +156,8 @@ codes! {
         "try another drive or port, or write the medium again";
     NO_ROOT_IMAGE = "L0401", Base, "there is no root file system image on the medium",
         "check rd.live.dir= and rd.live.squashimg= against what is on the medium";
-    ROOT_IMAGE_UNKNOWN = "L0402", Base, "the root file system image is neither squashfs nor EROFS",
-        "build the media again";
+    ROOT_IMAGE_UNKNOWN = "L0402", Base, "the root file system image is nothing that is known",
+        "build the media again: squashfs, EROFS, ext4, XFS and Btrfs can be a root";
     ROOT_IMAGE_MOUNT = "L0403", Base, "the root file system image cannot be mounted",
         "check that the kernel has this file system and its compression; write the medium again if it does";
     NOT_A_ROOT = "L0404", Base, "the root file system image holds no operating system",
@@ -166,6 +166,8 @@ codes! {
         "boot without rd.live.ram, or with more memory";
     COPY_TO_RAM = "L0406", Base, "the root file system image cannot be copied to memory",
         "boot without rd.live.ram, or write the medium again";
+    ROOT_LAYERS = "L0407", Base, "the root file system images cannot be stacked",
+        "check the list of images on the medium, and that the kernel has overlayfs";
     OVERLAY_SPACE = "L0501", Overlay, "there is no place for the writable layer",
         "check rd.live.overlay.size=";
     OVERLAY_MOUNT = "L0502", Overlay, "the overlay cannot be mounted",

@@ -15,6 +15,18 @@ pub const CLASSIC_DIR: &str = "LiveOS";
 pub const ROOT_IMAGE_NAME: &str = "rootfs.img";
 /// The name where dracut's live modules look when `rd.live.squashimg=` is not given.
 pub const CLASSIC_IMAGE_NAME: &str = "squashfs.img";
+/// The folder of root file system images on media of live-boot.
+pub const LIVE_BOOT_DIR: &str = "live";
+/// The list of images in [`LIVE_BOOT_DIR`], the lowest first, where there is one.
+pub const LIVE_BOOT_LIST_NAME: &str = "filesystem.module";
+/// The folder on media of archiso that has a folder for each architecture.
+pub const ARCHISO_DIR: &str = "arch";
+/// What the root file system image is named there.
+pub const ARCHISO_IMAGE_NAMES: [&str; 2] = ["airootfs.sfs", "airootfs.erofs"];
+/// The image that a compressed image of archiso may hold.
+pub const ARCHISO_NESTED_NAME: &str = "airootfs.img";
+/// A file that media of KIWI have, and no others.
+pub const KIWI_MARK: &str = "boot/mbrid";
 /// The root file system image on the media.
 pub const ROOT_IMAGE: &str = "liveos/rootfs.img";
 /// The media check's table on the media (see [`crate::checksums`]).
@@ -119,16 +131,47 @@ pub fn network_card(name: &str) -> String {
 }
 /// The copy of the root file system image in RAM.
 pub const RAM_IMAGE: &str = "/run/initramfs/squashed.img";
+/// The copy of a root file system image in RAM that is a file system for disks.
+pub const RAM_DISK_IMAGE: &str = "/run/initramfs/rootfs.img";
+/// A copy of a root file system image in RAM that the system writes.
+pub const PRIVATE_IMAGE: &str = "/run/initramfs/fsimg/rootfs.img";
+/// A link to the device of a root file system image that is a file system for disks.
+pub const LIVE_BASE_LINK: &str = "/dev/live-base";
+/// Where the images of a root that is stacked from several are mounted.
+pub const LAYERS: &str = "/run/initramfs/layers";
 /// The tmpfs whose size is the writable layer's.
 pub const OVERLAY_MOUNT: &str = "/run/initramfs/overlay";
 /// The writable layer's upper folder (a symbolic link to it).
 pub const UPPER: &str = "/run/overlayfs";
 /// The writable layer's work folder (a symbolic link to it).
 pub const WORK: &str = "/run/ovlwork";
+/// A persistent writable layer's folders where it is only read (symbolic links to them): what is written goes to [`UPPER`].
+pub const UPPER_READ_ONLY: &str = "/run/overlayfs-r";
+/// The work folder that belongs to [`UPPER_READ_ONLY`].
+pub const WORK_READ_ONLY: &str = "/run/ovlwork-r";
+/// What is written to a snapshot of the root file system image, in RAM.
+pub const SNAPSHOT_STORE: &str = "/run/initramfs/overlay/store";
 /// The root file system without the writable layer.
 pub const LOWER: &str = "/run/rootfsbase";
 /// The mount source's name of the overlay, by which programs recognise a live system.
 pub const OVERLAY_SOURCE: &str = "LiveOS_rootfs";
+/// Where programs that know KIWI's live module find what it mounts: links, and what they lead to.
+pub const KIWI_LINKS: [(&str, &str); 4] = [
+    ("/run/overlay/isodev", LIVE_DEVICE),
+    ("/run/overlay/live", LIVE_MOUNT),
+    ("/run/overlay/squashfs_container", IMAGE_MOUNT),
+    ("/run/overlay/rootfsbase", LOWER),
+];
+/// Where programs that know live-boot find what it mounts, on media in its layout.
+pub const LIVE_BOOT_LINKS: [(&str, &str); 2] = [
+    ("/run/live/medium", LIVE_MOUNT),
+    ("/run/live/rootfs", LOWER),
+];
+/// Where programs that know archiso find what it mounts, on media in its layout.
+pub const ARCHISO_LINKS: [(&str, &str); 2] = [
+    ("/run/archiso/bootmnt", LIVE_MOUNT),
+    ("/run/archiso/airootfs", LOWER),
+];
 /// The program that systemd starts last: it releases the media and powers off.
 pub const SHUTDOWN: &str = "/run/initramfs/shutdown";
 /// What the runtime did, or why it stopped, as JSON.

@@ -98,12 +98,12 @@ pub(super) fn assemble(
     enter(boot, policy, report, Stage::Verify);
     verify::run(boot, request, &medium)?;
     enter(boot, policy, report, Stage::Base);
-    base::run(boot, request, &medium)?;
+    let base = base::run(boot, request, &medium)?;
     pause_before(boot, policy, report, Stage::Overlay);
     report.begin("persistence", boot.system.clock());
     let place = persistence::run(boot, request, &medium);
     report.begin(Stage::Overlay.key(), boot.system.clock());
-    overlay::run(boot, request, place.as_ref(), root)?;
+    overlay::run(boot, request, &base, place.as_ref(), root)?;
     leave_shutdown_program(boot);
     Ok(medium)
 }

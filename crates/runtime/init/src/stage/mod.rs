@@ -28,6 +28,7 @@ mod progress;
 mod ram;
 pub(crate) mod restore;
 pub(crate) mod selinux;
+mod snapshot;
 pub(crate) mod start;
 pub(crate) mod switch;
 pub(crate) mod verify;

@@ -16,8 +16,13 @@ const COPIED: usize = 1 << 20;
 /// The longest `/proc/meminfo` that is read, in bytes.
 const MEMINFO: usize = 64 * 1024;
 
-/// Copies the image to memory, where there is enough of it.
-pub(super) fn copy(boot: &mut Boot<'_>, request: &Request, image: &str) -> Result<(), Failure> {
+/// Copies the image to the file `target` in memory, where there is enough of it.
+pub(super) fn copy(
+    boot: &mut Boot<'_>,
+    request: &Request,
+    image: &str,
+    target: &str,
+) -> Result<(), Failure> {
     let file = boot.system.open(image).or_stop(COPY_TO_RAM, image)?;
     let len = file.len();
     let needed = len.saturating_add(request.ram.min_memory_mib.saturating_mul(MIB));
@@ -33,10 +38,8 @@ pub(super) fn copy(boot: &mut Boot<'_>, request: &Request, image: &str) -> Resul
     }
     boot.step(&format!("copying {} MiB to memory", len.div_ceil(MIB)));
     make_room(boot, len).or_stop(COPY_TO_RAM, media::RUN_INITRAMFS)?;
-    let mut target = boot
-        .system
-        .create(media::RAM_IMAGE)
-        .or_stop(COPY_TO_RAM, media::RAM_IMAGE)?;
+    let created = boot.system.create(target);
+    let mut copy = created.or_stop(COPY_TO_RAM, target)?;
     let mut buffer = vec![0; COPIED];
     let mut progress = Progress::new("copying to memory", len);
     while progress.done < len {
@@ -45,9 +48,8 @@ pub(super) fn copy(boot: &mut Boot<'_>, request: &Request, image: &str) -> Resul
         let piece = buffer.get_mut(..rest.min(COPIED)).unwrap_or_default();
         file.read_at(piece, progress.done)
             .or_stop(COPY_TO_RAM, &format!("reading {image}"))?;
-        target
-            .write_all(piece)
-            .or_stop(COPY_TO_RAM, &format!("writing {}", media::RAM_IMAGE))?;
+        copy.write_all(piece)
+            .or_stop(COPY_TO_RAM, &format!("writing {target}"))?;
         progress.add(piece.len());
     }
     progress.show(boot.system);

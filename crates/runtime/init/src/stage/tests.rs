@@ -92,6 +92,10 @@ fn a_boot_does_each_step_once_and_in_order() {
             "link /run/initramfs/overlay/ovlwork /run/ovlwork",
             "attributes /run/rootfsbase /run/overlayfs",
             "mount overlay LiveOS_rootfs /sysroot lowerdir=/run/rootfsbase,upperdir=/run/overlayfs,workdir=/run/ovlwork",
+            "link /run/initramfs/livedev /run/overlay/isodev",
+            "link /run/initramfs/live /run/overlay/live",
+            "link /run/initramfs/squashfs /run/overlay/squashfs_container",
+            "link /run/rootfsbase /run/overlay/rootfsbase",
             "copy /proc/self/exe /run/initramfs/shutdown",
             "write /run/liveos/report.json",
             "move /dev /sysroot/dev",
@@ -268,7 +272,7 @@ fn images_that_are_no_root_stop_with_their_code() {
             &b"not a file system at all"[..],
             "L0402",
         ),
-        ("liveos/rootfs.img", &iso("X"), "L0103"),
+        ("liveos/rootfs.img", &iso("X"), "L0402"),
     ] {
         let mut fake = machine("");
         fake.appears(1, "sr0", iso("CDROM"))
@@ -281,7 +285,7 @@ fn images_that_are_no_root_stop_with_their_code() {
     let mut fake = machine("");
     fake.appears(1, "sr0", iso("CDROM"))
         .on_mount("/dev/loop0", "LiveOS/rootfs.img", "");
-    assert_eq!(code(&mut fake), "L0103");
+    assert_eq!(code(&mut fake), "L0402");
 }
 
 #[test]

@@ -111,6 +111,10 @@ impl System for Machine {
         Ok(Box::new(File::create(path)?))
     }
 
+    fn create_sparse(&mut self, path: &str, len: u64) -> io::Result<()> {
+        File::create(path)?.set_len(len)
+    }
+
     fn copy(&mut self, from: &str, to: &str) -> io::Result<()> {
         files::copy(from, to)
     }

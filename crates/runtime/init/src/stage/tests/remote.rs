@@ -30,6 +30,8 @@ fn machine(extra: &str) -> Fake {
         .file("/sys/bus/pci/devices/0000:00:02.0/modalias", "pci:v1d2bc02sc00i00\n")
         .on_mount("/dev/loop0", "liveos/rootfs.img", *b"hsqs............")
         .on_mount("/dev/loop0", "usr/bin/true", "")
+        .loops("/run/initramfs/live/liveos/rootfs.img", "/dev/loop1")
+        .on_mount("/dev/loop1", "usr/bin/true", "")
         .on_mount(media::OVERLAY_SOURCE, "sbin/init", "");
     fake
 }
@@ -114,7 +116,7 @@ fn an_iso_is_fetched_once_and_booted_from_memory() {
             "mount iso9660 /dev/loop0 /run/initramfs/live",
             "link /dev/loop0 /run/initramfs/livedev",
             "loop /run/initramfs/live/liveos/rootfs.img",
-            "mount squashfs /dev/loop0 /run/initramfs/squashfs",
+            "mount squashfs /dev/loop1 /run/initramfs/squashfs",
         ]
     );
     assert!(fake.screen.contains("\rfetching:   0 %") && fake.screen.ends_with("100 %\n"));
