@@ -102,6 +102,10 @@ pub const LIVE_OVERLAY_SIZE: &str = "rd.live.overlay.size";
 pub const LIVE_OVERLAY_THIN: &str = "rd.live.overlay.thin";
 /// `rd.live.overlay.nouserconfirmprompt`: no question before a temporary overlay.
 pub const LIVE_OVERLAY_NO_PROMPT: &str = "rd.live.overlay.nouserconfirmprompt";
+/// `rd.overlay.reset` and its older name: what a persistent layer holds is dropped.
+pub const OVERLAY_RESET: [&str; 2] = ["rd.overlay.reset", "rd.live.overlay.reset"];
+/// `rd.live.overlay.cowfs=`: the file system of a new persistent layer.
+pub const COW_FILE_SYSTEM: &str = "rd.live.overlay.cowfs";
 /// `rd.overlay.readonly` and its older names: a persistent layer is only read. The third is what two scripts of dracut look for.
 pub const OVERLAY_READ_ONLY: [&str; 3] = [
     "rd.overlay.readonly",
@@ -303,14 +307,14 @@ const DMSQUASH_LIVE: &[Parameter] = &[
     row((LIVE_DEBUG, Boolean, DmsquashLive), "0", Honoured, "tell everything (as rd.debug)"),
     row((LIVE_OVERLAY_SIZE, Size, DmsquashLive), "50%", Honoured, "how much may be written: mebibytes, or a size as tmpfs takes it"),
     row((OVERLAY, BooleanOrText, DmsquashLive), "", Honoured, "overlayfs makes the root writable; tmpfs:size=,nr_blocks=,nr_inodes= say how much; none writes the image itself where it can be written"),
-    row((LIVE_OVERLAY, BooleanOrText, DmsquashLive), "", Honoured, "the older name for the overlay's place"),
+    row((LIVE_OVERLAY, BooleanOrText, DmsquashLive), "", Honoured, "auto, or LABEL=, UUID=, PARTLABEL=, PARTUUID= or /dev/... with :path: where what is written stays"),
     row((LIVE_OVERLAYFS, Boolean, DmsquashLive), "", Honoured, "overlayfs makes the root writable, and with 0 a snapshot where the image is a file system for disks"),
     row((ROOT_OVERLAY, Boolean, DmsquashLive), "", Honoured, "as rd.overlay, in Debian's dracut 059"),
     row((LIVE_OVERLAY_THIN, Boolean, DmsquashLive), "0", Honoured, "a snapshot makes the root writable, where the image is a file system for disks"),
     row((LIVE_OVERLAY_NO_PROMPT, Boolean, DmsquashLive), "1", Moot, "nothing is ever asked"),
-    row(("rd.live.overlay.cowfs", Text, DmsquashLive), "", Ignored, "the file system of a persistence partition"),
-    row(("rd.overlay.reset", Boolean, DmsquashLive), "0", Ignored, "empty the persistent layer"),
-    row(("rd.live.overlay.reset", Boolean, DmsquashLive), "0", Ignored, "empty the persistent layer"),
+    row((COW_FILE_SYSTEM, Text, DmsquashLive), "ext4", Honoured, "the file system of a new persistent layer: ext4, xfs or btrfs"),
+    row((OVERLAY_RESET[0], Boolean, DmsquashLive), "0", Honoured, "empty the persistent layer"),
+    row((OVERLAY_RESET[1], Boolean, DmsquashLive), "0", Honoured, "empty the persistent layer"),
     row((OVERLAY_READ_ONLY[0], Boolean, DmsquashLive), "0", Honoured, "do not write to the persistent layer"),
     row((OVERLAY_READ_ONLY[1], Boolean, DmsquashLive), "0", Honoured, "do not write to the persistent layer"),
     row((OVERLAY_READ_ONLY[2], Boolean, DmsquashLive), "0", Honoured, "do not write to the persistent layer"),

@@ -12,15 +12,24 @@ pub const RAM_DISK: &str = "rd.kiwi.ramdisk";
 /// `rd.kiwi.debug`: a trace of the live set-up.
 pub const DEBUG: &str = "rd.kiwi.debug";
 
+/// `rd.live.overlay.persistent`: what is written stays, on the boot disk or beside the ISO.
+pub const PERSISTENT: &str = "rd.live.overlay.persistent";
+/// `rd.live.cowfile.mbsize=`: how large a file beside the ISO becomes.
+pub const COW_FILE_SIZE: &str = "rd.live.cowfile.mbsize";
+/// `rd.live.cowfile.path=`: where that file is.
+pub const COW_FILE: &str = "rd.live.cowfile.path";
+/// `rd.live.encrypt`: what stays is encrypted.
+pub const ENCRYPT: &str = "rd.live.encrypt";
+
 /// The dialect's parameters that no other table has.
 #[rustfmt::skip]
 pub const TABLE: &[Parameter] = &[
     row((MEDIA_CHECK, Boolean, Dialect::Kiwi), "0", Honoured, "verify the whole medium before it is used (as rd.live.check)"),
+    row((PERSISTENT, Boolean, Dialect::Kiwi), "0", Honoured, "what is written stays: in a partition of the boot disk labelled cow, made where it is missing, or in a file beside the ISO that was booted"),
+    row((COW_FILE_SIZE, Mebibytes, Dialect::Kiwi), "500", Honoured, "how large a new file beside the ISO becomes"),
+    row((COW_FILE, Text, Dialect::Kiwi), "live_system.cow", Honoured, "where that file is on the ISO's file system"),
+    row((ENCRYPT, Boolean, Dialect::Kiwi), "0", Honoured, "a new partition or file is encrypted (LUKS2); the passphrase is asked for on the console"),
     row((RAM_DISK, Boolean, Dialect::Kiwi), "0", Honoured, "run from memory (as rd.live.ram; no disk image is written to a RAM disk)"),
-    row(("rd.live.overlay.persistent", Boolean, Dialect::Kiwi), "0", Ignored, "what is written stays: in a partition of the boot disk, or in a file beside a looped ISO"),
-    row(("rd.live.cowfile.mbsize", Mebibytes, Dialect::Kiwi), "500", Ignored, "the size of a new file for what is written, beside a looped ISO"),
-    row(("rd.live.cowfile.path", Text, Dialect::Kiwi), "live_system.cow", Ignored, "the path of that file"),
-    row(("rd.live.encrypt", Boolean, Dialect::Kiwi), "0", Ignored, "a new partition or file for what is written is encrypted"),
     row(("rd.kiwi.live.system", Text, Dialect::Kiwi), "/dev/ram0", Moot, "what is fetched is kept as a file in memory"),
     row(("rd.kiwi.live.reset", Boolean, Dialect::Kiwi), "0", Moot, "what is fetched is fetched at each boot"),
     row(("ramdisk_size", Text, Dialect::Kiwi), "", Moot, "memory itself is the limit of what is fetched"),

@@ -306,10 +306,10 @@ fn deadlines() {
 #[test]
 fn what_is_not_done_is_named() {
     let given = request(
-        "root=live:LABEL=x rd.live.overlay.reset rd.live.azldownloader=enable rd.overlay.readonly=0",
+        "root=live:LABEL=x rd.kiwi.live.pxe rd.live.azldownloader=enable rd.overlay.readonly=0",
     );
     assert_eq!(given.notices.len(), 2, "{:?}", given.notices);
-    assert!(given.notices[0].starts_with("rd.live.overlay.reset: "));
+    assert!(given.notices[0].starts_with("rd.kiwi.live.pxe: "));
     assert!(given.notices[1].starts_with("rd.live.azldownloader=enable: unknown"));
 }
 
