@@ -9,7 +9,7 @@ use contract::failure::{Failure, OVERLAY_MOUNT, OVERLAY_SPACE};
 use contract::media;
 use contract::request::{Form, Request};
 
-use super::base::{Base, Maker};
+use super::base::Base;
 use super::persistence::Place;
 use super::{Boot, OrStop as _, snapshot};
 use crate::system::{Mount, MountFlags};
@@ -108,7 +108,7 @@ fn in_memory(
 fn form(request: &Request, base: &Base) -> Form {
     match request.layer.form {
         Form::Snapshot if base.image.is_none() => Form::Overlay,
-        Form::Fitting if base.image.is_none() || base.maker == Maker::Kiwi => Form::Overlay,
+        Form::Fitting if base.image.is_none() || base.maker.has_overlays() => Form::Overlay,
         Form::Fitting if base.in_memory => Form::Direct,
         Form::Fitting => Form::Snapshot,
         form => form,

@@ -5,6 +5,7 @@ use std::io;
 use contract::failure::{Failure, NO_ROOT_IMAGE, ROOT_IMAGE_UNKNOWN, ROOT_LAYERS};
 use contract::media;
 use contract::request::Request;
+use contract::request::search::{Layout, is_image_name};
 
 use super::super::find::Medium;
 use super::super::{Boot, OrStop as _};
@@ -52,6 +53,11 @@ pub(super) fn find(
         }));
     }
     mount_medium(boot, medium)?;
+    if let Layout::Stack { list } = &request.search.layout
+        && let Some(origin) = stack(boot, &request.dir, list)?
+    {
+        return Ok(origin);
+    }
     let mut missing = Vec::new();
     for name in candidates(request) {
         let path = format!("{}/{name}", media::LIVE_MOUNT);
@@ -65,7 +71,7 @@ pub(super) fn find(
         }
     }
     if !request.says_layout
-        && let Some(origin) = live_boot(boot, media::LIVE_BOOT_DIR)?
+        && let Some(origin) = stack(boot, media::LIVE_BOOT_DIR, media::LIVE_BOOT_LIST_NAME)?
     {
         return Ok(origin);
     }
@@ -86,7 +92,13 @@ fn file(path: String, kind: &'static str) -> Image {
 
 /// The paths on the medium where the image may be, in the order in which they count.
 fn candidates(request: &Request) -> Vec<String> {
-    let mut paths = vec![format!("{}/{}", request.dir, request.image)];
+    let mut paths = match &request.search.layout {
+        Layout::FirstOf(names) => names
+            .iter()
+            .map(|name| format!("{}/{name}", request.dir))
+            .collect(),
+        Layout::Named | Layout::Stack { .. } => vec![format!("{}/{}", request.dir, request.image)],
+    };
     // A file system for disks that is not compressed has this name in classical media; where another one was named it is no substitute.
     if request.image == media::CLASSIC_IMAGE_NAME {
         paths.push(format!("{}/{}", request.dir, media::ROOT_IMAGE_NAME));
@@ -165,14 +177,14 @@ pub(super) fn maker(boot: &Boot<'_>, origin: &Origin) -> Maker {
     }
 }
 
-/// The images of a medium in live-boot's layout: those that its list names, or else all in the folder by their names.
-fn live_boot(boot: &mut Boot<'_>, dir: &str) -> Result<Option<Origin>, Failure> {
+/// The images of the folder `dir`: those that its list names, or else all by their names.
+fn stack(boot: &mut Boot<'_>, dir: &str, list: &str) -> Result<Option<Origin>, Failure> {
     let folder = format!("{}/{dir}", media::LIVE_MOUNT);
-    let list = format!("{folder}/{}", media::LIVE_BOOT_LIST_NAME);
+    let list = format!("{folder}/{list}");
     let names = match boot.system.read(&list, MAX_LIST) {
         Ok(text) => String::from_utf8_lossy(&text)
-            .split_whitespace()
-            .map(str::to_owned)
+            .lines()
+            .map(|line| line.trim().to_owned())
             .collect(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             boot.system.list(&folder).unwrap_or_default()
@@ -180,7 +192,11 @@ fn live_boot(boot: &mut Boot<'_>, dir: &str) -> Result<Option<Origin>, Failure> 
         Err(error) => return Err(Failure::new(ROOT_LAYERS, format!("{list}: {error}"))),
     };
     let mut images = Vec::new();
-    for name in names.iter().filter(|name| is_live_boot_image(name)) {
+    for name in names.iter().filter(|name| is_image_name(name)) {
+        if name.contains('/') {
+            let cause = format!("{list} names {name}, which is in another folder");
+            return Err(Failure::new(ROOT_LAYERS, cause));
+        }
         let path = format!("{folder}/{name}");
         let kind = image_kind(boot, &path)?;
         images.push(file(path, kind));
@@ -197,14 +213,4 @@ fn live_boot(boot: &mut Boot<'_>, dir: &str) -> Result<Option<Origin>, Failure> 
             Some(Origin::Layers(images))
         }
     })
-}
-
-/// Source: live-boot 20230131, `9990-overlay.sh`; EROFS is ours.
-fn is_live_boot_image(name: &str) -> bool {
-    let suffix = name.rsplit_once('.').map(|(_, suffix)| suffix);
-    let known = matches!(
-        suffix,
-        Some("squashfs" | "erofs" | "ext2" | "ext3" | "ext4" | "xfs")
-    );
-    known && !name.contains('/')
 }

@@ -44,7 +44,7 @@ pub(crate) enum Maker {
     /// Any other program.
     #[default]
     Other,
-    /// KIWI: its roots become writable by an overlay, whatever the image is.
+    /// KIWI.
     Kiwi,
     /// live-build, or another program that makes media for live-boot.
     LiveBoot,
@@ -53,6 +53,11 @@ pub(crate) enum Maker {
 }
 
 impl Maker {
+    /// Whether a root becomes writable by an overlay with it, whatever the image is.
+    pub(crate) fn has_overlays(self) -> bool {
+        matches!(self, Self::Kiwi | Self::LiveBoot)
+    }
+
     /// Links at which programs of such a system look for the medium, with what they lead to.
     pub(crate) fn links(self) -> &'static [(&'static str, &'static str)] {
         match self {
