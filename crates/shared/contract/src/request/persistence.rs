@@ -194,26 +194,30 @@ fn place(value: &str) -> Place {
 }
 
 fn device(text: &str) -> Option<Device> {
-    let links: [(&str, fn(String) -> Device); 4] = [
-        ("label", Device::Label),
-        ("uuid", Device::Uuid),
-        ("partlabel", Device::PartLabel),
-        ("partuuid", Device::PartUuid),
-    ];
-    if text.starts_with("/dev/") {
-        for (name, device) in links {
-            let link = text.strip_prefix(&format!("/dev/disk/by-{name}/"));
-            if let Some(named) = link.filter(|named| !named.is_empty()) {
-                return Some(device(crate::label::unescape(named)));
-            }
-        }
-        return (text.len() > "/dev/".len()).then(|| Device::Path(text.to_owned()));
+    if let Some(path) = text.strip_prefix("/dev/") {
+        let link = path.strip_prefix("disk/by-").and_then(|link| {
+            let (kind, named) = link.split_once('/')?;
+            tagged(kind, crate::label::unescape(named))
+        });
+        let whole = || (!path.is_empty()).then(|| Device::Path(text.to_owned()));
+        return link.or_else(whole);
     }
     let (kind, named) = text.split_once('=')?;
-    let (_, device) = links
-        .into_iter()
-        .find(|(name, _)| kind == name.to_ascii_uppercase())?;
-    (!named.is_empty()).then(|| device(named.to_owned()))
+    let is_upper = kind.bytes().all(|byte| byte.is_ascii_uppercase());
+    tagged(&kind.to_ascii_lowercase(), named.to_owned()).filter(|_| is_upper)
+}
+
+fn tagged(kind: &str, named: String) -> Option<Device> {
+    if named.is_empty() {
+        return None;
+    }
+    Some(match kind {
+        "label" => Device::Label(named),
+        "uuid" => Device::Uuid(named),
+        "partlabel" => Device::PartLabel(named),
+        "partuuid" => Device::PartUuid(named),
+        _ => return None,
+    })
 }
 
 fn read_file_system(cmdline: &Cmdline, notices: &mut Vec<String>) -> FileSystem {
