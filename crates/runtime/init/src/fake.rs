@@ -332,7 +332,21 @@ impl System for Fake {
         self.act(format!("move {from} {to}"))
     }
     fn unmount(&mut self, path: &str) -> io::Result<()> {
-        self.act(format!("unmount {path}"))
+        self.act(format!("unmount {path}"))?;
+        let table = self
+            .files
+            .entry("/proc/self/mounts".to_owned())
+            .or_default();
+        let text = String::from_utf8_lossy(table).into_owned();
+        let stays = |line: &&str| line.split(' ').nth(1) != Some(path);
+        let left: Vec<&str> = text.lines().filter(stays).collect();
+        *table = left
+            .iter()
+            .flat_map(|line| format!("{line}\n").into_bytes())
+            .collect();
+        self.files
+            .retain(|file, _| !file.starts_with(&format!("{path}/")));
+        Ok(())
     }
     fn attach_loop(&mut self, file: &str, access: Access) -> io::Result<String> {
         let verb = match access {

@@ -154,6 +154,18 @@ codes! {
         "write the medium again, or use another one; do not use this one";
     MEDIUM_UNREADABLE = "L0304", Verify, "the medium cannot be read",
         "try another drive or port, or write the medium again";
+    VERITY_UNKNOWN = "L0320", Verify, "liveos.verity= or roothash= is not understood",
+        "use liveos.verity=sha256:<64 hexadecimal digits>, and liveos.verity.corruption=error, restart or panic";
+    VERITY_NO_TREE = "L0321", Verify, "the root file system image has no hash tree",
+        "write the medium again; build the media with verity, or take liveos.verity= away";
+    VERITY_TREE_UNKNOWN = "L0322", Verify, "the hash tree of the root file system image is damaged, or of another kind",
+        "write the medium again, or build the media again";
+    VERITY_MISMATCH = "L0323", Verify, "the root file system image is not the one that was asked for",
+        "use the medium that this boot configuration belongs to; do not use this one";
+    VERITY_REFUSED = "L0324", Verify, "the kernel does not verify the root file system image",
+        "use a kernel with dm-verity and SHA-256, and check that the initramfs has their modules";
+    VERITY_DAMAGED = "L0325", Verify, "the root file system image is damaged",
+        "write the medium again, or use another one; liveos check names what is damaged";
     NO_ROOT_IMAGE = "L0401", Base, "there is no root file system image on the medium",
         "check rd.live.dir= and rd.live.squashimg= against what is on the medium";
     ROOT_IMAGE_UNKNOWN = "L0402", Base, "the root file system image is nothing that is known",

@@ -210,6 +210,12 @@ pub const IFNAME: &str = "ifname";
 pub const ROUTE: &str = "rd.route";
 /// `liveos.digest=`: the digest that the fetched medium must have.
 pub const DIGEST: &str = "liveos.digest";
+/// `liveos.verity=`: the root hash that the root file system image must have.
+pub const VERITY: &str = "liveos.verity";
+/// `liveos.verity.corruption=`: what happens when a block of it is not what its hash tree says.
+pub const VERITY_ON_CORRUPTION: &str = "liveos.verity.corruption";
+/// `roothash=`: systemd's name for the root hash that the root must have.
+pub const ROOT_HASH: &str = "roothash";
 
 use Dialect::{DmsquashLive, Dracut, Kernel, Liveos};
 use Kind::{Boolean, BooleanOrText, List, Mebibytes, Seconds, Size, Text};
@@ -261,7 +267,7 @@ const KERNEL: &[Parameter] = &[
     row((ROOT_FS_TYPE, Text, Kernel), "", Moot, "the file system is known by its content"),
     row((BOOTIF, Text, Kernel), "", Honoured, "the hardware address of the card that the firmware booted from: no other one is used"),
     row((UDEV_NAMES, Boolean, Kernel), "1", Honoured, "whether udev gives network cards names of its own: where it does not, a card stays up"),
-    row(("roothash", Text, Kernel), "", Refused, "the verity root hash that the root must have"),
+    row((ROOT_HASH, Text, Kernel), "", Honoured, "the verity root hash that the root file system image must have, in hexadecimal (as liveos.verity=)"),
     row(("usrhash", Text, Kernel), "", Refused, "the verity root hash that /usr must have"),
 ];
 
@@ -339,6 +345,8 @@ const DMSQUASH_LIVE: &[Parameter] = &[
 const LIVEOS: &[Parameter] = &[
     row((EJECT, Boolean, Liveos), "0", Honoured, "put the disc out of its drive: after a copy to RAM, else when the machine ends"),
     row((DIGEST, Text, Liveos), "", Honoured, "sha256:...: the digest that the medium from the network must have"),
+    row((VERITY, Text, Liveos), "", Honoured, "sha256:...: the verity root hash that the root file system image must have; each block is checked as it is read"),
+    row((VERITY_ON_CORRUPTION, Text, Liveos), "error", Honoured, "error, restart or panic where a block of the root file system image is damaged"),
 ];
 
 /// The parameter of this name.

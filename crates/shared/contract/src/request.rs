@@ -304,6 +304,11 @@ fn read_digest(cmdline: &Cmdline, is_remote: bool) -> Result<Option<Digest>, Fai
 }
 
 fn sha256(text: &str) -> Option<Digest> {
+    sha256_bytes(text).map(Digest::Sha256)
+}
+
+/// The bytes of a SHA-256 digest from its hexadecimal digits, all 64 of them.
+fn sha256_bytes(text: &str) -> Option<[u8; 32]> {
     let mut digest = [0; 32];
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     if pairs.len() != digest.len() || !rest.is_empty() {
@@ -315,7 +320,7 @@ fn sha256(text: &str) -> Option<Digest> {
         let digits = pair.bytes().all(|digit| digit.is_ascii_hexdigit());
         *byte = u8::from_str_radix(pair, 16).ok().filter(|_| digits)?;
     }
-    Some(Digest::Sha256(digest))
+    Some(digest)
 }
 
 fn note_what_is_not_done(

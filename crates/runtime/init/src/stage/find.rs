@@ -10,6 +10,7 @@ use contract::request::{Request, Root};
 
 use super::Boot;
 use super::drivers::Drivers;
+use super::verity;
 use crate::probe::{self, Identity, partition};
 use crate::system::{Kind, Level, Wait};
 use crate::uevent;
@@ -58,8 +59,12 @@ pub(crate) fn node(name: &str) -> String {
     format!("/dev/{}", name.replace('!', "/"))
 }
 
+/// How long the medium whose root hash is asked for is waited for, once another one was seen that has its name.
+const OTHERS: Duration = Duration::from_secs(15);
+
 struct Search<'a, 'b> {
     boot: &'a mut Boot<'b>,
+    request: &'a Request,
     root: &'a Root,
     /// Modules that devices asked for, those of storage first.
     drivers: Drivers,
@@ -70,6 +75,8 @@ struct Search<'a, 'b> {
     /// What was seen on each device, for the message where the medium is not among them.
     seen: BTreeMap<String, String>,
     found: Option<Medium>,
+    /// The first medium that was named right and has another root file system image than the one that is asked for, and when it was seen.
+    other: Option<(Medium, Duration)>,
 }
 
 /// Finds the medium. The kernel's messages are listened to before anything is looked at, so that nothing falls between.
@@ -85,12 +92,14 @@ pub(crate) fn run(boot: &mut Boot<'_>, request: &Request) -> Result<Medium, Fail
     let first = first.chain(boot.modules.always()).collect::<Vec<_>>();
     let mut search = Search {
         boot,
+        request,
         root: &request.root,
         drivers: Drivers::new(first, is_storage),
         likely: request.drivers.post.iter().cloned().chain(likely).collect(),
         after: LIKELY_AFTER.to_vec(),
         seen: BTreeMap::new(),
         found: None,
+        other: None,
     };
     search.drivers.ask_all(search.boot);
     search.look_at_all();
@@ -114,6 +123,17 @@ pub(crate) fn run(boot: &mut Boot<'_>, request: &Request) -> Result<Medium, Fail
             polled = true;
             // Without it a medium that is put in later is not seen; the search itself goes on.
             let _ = search.boot.system.write(POLL_MEDIA.0, POLL_MEDIA.1);
+        }
+        if let Some((medium, seen)) = &search.other {
+            let most = request.deadline.unwrap_or(OTHERS).min(OTHERS);
+            let end = seen.saturating_add(most);
+            let left = end.saturating_sub(search.boot.system.clock());
+            if left.is_zero() {
+                // It is refused where it is opened, with what is wrong with it.
+                return Ok(medium.clone());
+            }
+            search.take_messages(Wait::For(left));
+            continue;
         }
         let wait = match request.deadline {
             None => Wait::Forever,
@@ -224,12 +244,26 @@ impl Search<'_, '_> {
             ),
         );
         if self.is_wanted(name, &identity) {
-            self.found = Some(Medium {
+            self.take(Medium {
                 name: name.to_owned(),
                 identity,
                 url: None,
             });
         }
+    }
+
+    /// Takes a medium that is named right, unless it holds another root file system image than the one that is asked for.
+    fn take(&mut self, medium: Medium) {
+        if verity::belongs(self.boot, self.request, &medium) {
+            self.found = Some(medium);
+            return;
+        }
+        self.saw(
+            &medium.name,
+            "another root file system image than was asked for",
+        );
+        let now = self.boot.system.clock();
+        self.other.get_or_insert((medium, now));
     }
 
     fn saw(&mut self, name: &str, what: &str) {

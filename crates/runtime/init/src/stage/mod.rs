@@ -32,6 +32,7 @@ mod snapshot;
 pub(crate) mod start;
 pub(crate) mod switch;
 pub(crate) mod verify;
+pub(crate) mod verity;
 
 #[cfg(test)]
 mod full_os_tests;

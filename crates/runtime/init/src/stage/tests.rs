@@ -13,6 +13,7 @@ mod check;
 mod layers;
 mod reference;
 mod remote;
+mod verity;
 
 const CMDLINE: &str =
     "root=live:CDLABEL=CDROM rd.live.dir=liveos rd.live.squashimg=rootfs.img rd.timeout=30";

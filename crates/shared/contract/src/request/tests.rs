@@ -139,7 +139,7 @@ fn a_live_root_that_cannot_be_done_is_refused_by_its_code() {
         ("root=live:nfs:a:/b", "L0103"),
         ("root=live:AOEINTERFACE=eth0", "L0103"),
         ("root=live:/a.txt", "L0102"),
-        ("root=live:LABEL=x roothash=00", "L0103"),
+        ("root=live:LABEL=x roothash=00", "L0320"),
         ("root=live:LABEL=x rd.overlay.crypt=/dev/sdb", "L0103"),
     ] {
         assert_eq!(code(text), expected, "{text}");

@@ -14,7 +14,7 @@ use contract::request::Request;
 
 use self::layout::{Image, Origin};
 use super::find::Medium;
-use super::{Boot, OrStop as _, ram};
+use super::{Boot, OrStop as _, ram, verity};
 use crate::system::{Access, Mount, MountFlags};
 
 mod layout;
@@ -91,8 +91,12 @@ pub(crate) fn run(
     let maker = layout::maker(boot, &origin);
     let base = match origin {
         Origin::Image(image) => open(boot, request, medium, image)?,
-        Origin::Layers(images) => open_layers(boot, request, &images)?,
+        Origin::Layers(images) => {
+            verity::refuse(request, "a root of several images")?;
+            open_layers(boot, request, &images)?
+        }
         Origin::Medium => {
+            verity::refuse(request, "the medium's own file system")?;
             tell_if_ram(boot, request, "the medium's own file system");
             bind_lower(boot, media::LIVE_MOUNT)?;
             Base::default()
@@ -130,6 +134,7 @@ fn open(
         true => attach(boot, &image.path)?,
         false => image.path.clone(),
     };
+    let device = verity::run(boot, request, &device)?;
     if is_image(image.kind) {
         boot.need_file_system(image.kind);
         mount_read_only(boot, &device, media::IMAGE_MOUNT, image.kind).or_stop(
@@ -143,10 +148,19 @@ fn open(
     Ok(Base {
         image: Some(device),
         kind: image.kind,
-        file: image.is_file.then_some(image.path),
+        // What is verified is read by way of its device only.
+        file: (image.is_file && request.verity.is_none()).then_some(image.path),
         in_memory,
         ..Base::default()
     })
+}
+
+/// The path of the one image that the root is made of, on a medium that is mounted for it; `None` where there is none such.
+pub(super) fn image_of(boot: &mut Boot<'_>, request: &Request, medium: &Medium) -> Option<String> {
+    match layout::find(boot, request, medium) {
+        Ok(Origin::Image(image)) => Some(image.path),
+        _ => None,
+    }
 }
 
 /// The compressed image is mounted: it is the root, or holds an image that is.
@@ -236,6 +250,15 @@ pub(crate) fn mount_medium(boot: &mut Boot<'_>, medium: &Medium) -> Result<(), F
         MEDIUM_MOUNT,
         &format!("mounting {} as {kind}", medium.path()),
     )
+}
+
+/// Unmounts the medium again, where it is mounted: it is not the one.
+pub(super) fn unmount_medium(boot: &mut Boot<'_>) {
+    if is_mounted(boot, media::LIVE_MOUNT)
+        && let Err(error) = boot.system.unmount(media::LIVE_MOUNT)
+    {
+        boot.warn(&format!("{} stays mounted: {error}", media::LIVE_MOUNT));
+    }
 }
 
 fn is_mounted(boot: &Boot<'_>, path: &str) -> bool {
