@@ -43,15 +43,18 @@ pub(super) const MAX_SYMLINK: u64 = 4096;
 /// `s_feature_compat`.
 pub(super) mod compat {
     pub(in super::super) const HAS_JOURNAL: u32 = 0x4;
+    pub(in super::super) const EXT_ATTR: u32 = 0x8;
     pub(in super::super) const DIR_INDEX: u32 = 0x20;
     pub(in super::super) const SPARSE_SUPER2: u32 = 0x200;
 }
 
 /// `s_feature_incompat`: what a reader must know.
 pub(super) mod incompat {
+    pub(in super::super) const FILETYPE: u32 = 0x2;
     pub(in super::super) const RECOVER: u32 = 0x4;
     pub(in super::super) const JOURNAL_DEV: u32 = 0x8;
     pub(in super::super) const META_BG: u32 = 0x10;
+    pub(in super::super) const EXTENTS: u32 = 0x40;
     pub(in super::super) const SIXTY_FOUR_BIT: u32 = 0x80;
     pub(in super::super) const CSUM_SEED: u32 = 0x2000;
     pub(in super::super) const LARGEDIR: u32 = 0x4000;
@@ -66,7 +69,11 @@ pub(super) mod incompat {
 /// `s_feature_ro_compat`: what only a writer must know.
 pub(super) mod ro_compat {
     pub(in super::super) const SPARSE_SUPER: u32 = 0x1;
+    pub(in super::super) const LARGE_FILE: u32 = 0x2;
+    pub(in super::super) const HUGE_FILE: u32 = 0x8;
     pub(in super::super) const GDT_CSUM: u32 = 0x10;
+    pub(in super::super) const DIR_NLINK: u32 = 0x20;
+    pub(in super::super) const EXTRA_ISIZE: u32 = 0x40;
     pub(in super::super) const METADATA_CSUM: u32 = 0x400;
 }
 

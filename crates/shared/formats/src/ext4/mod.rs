@@ -1,4 +1,4 @@
-//! ext2, ext3 and ext4, read without a mount.
+//! ext2, ext3 and ext4, read without a mount; and new, empty ones ([`create`]).
 //!
 //! ```text
 //! superblock ─ group ─ inode ─┬─ run: extent | block_map ─ content of files
@@ -28,6 +28,7 @@ mod medium;
 mod reader;
 mod run;
 mod superblock;
+mod writer;
 mod xattr;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use block::{Content, ReadAt, Result};
 use tree::Tree;
 
 use crate::Identity;
+pub use writer::{LABEL_MAX, MIN_LEN, Wish, create};
 
 /// A file system that was read.
 #[derive(Debug)]

@@ -72,6 +72,22 @@ impl Image {
         }
     }
 
+    /// A sparse file of `len` bytes with our own new file system.
+    pub(crate) fn create(len: u64, wish: &formats::ext4::Wish) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("image");
+        let mut options = std::fs::File::options();
+        let options = options.read(true).write(true).create_new(true);
+        let file = options.open(&path).unwrap();
+        file.set_len(len).unwrap();
+        let file = DiskFile::from_file(file, &path).unwrap();
+        formats::ext4::create(&file, wish).unwrap_or_else(|error| panic!("{}", chain(&error)));
+        Self {
+            _folder: folder,
+            path,
+        }
+    }
+
     /// Its bytes.
     pub(crate) fn open(&self) -> Arc<dyn ReadAt> {
         Arc::new(DiskFile::open(&self.path).unwrap())

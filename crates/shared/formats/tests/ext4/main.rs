@@ -7,6 +7,7 @@
 )]
 
 mod compare;
+mod create;
 mod damage;
 mod fast_commit;
 mod image;
