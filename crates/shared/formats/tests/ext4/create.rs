@@ -79,7 +79,7 @@ fn ref_the_kernel_writes_to_it_and_it_stays_whole() {
         }
         // More than the first group has.
         std::fs::write(mount.path().join("large"), vec![7; len as usize / 3]).unwrap();
-        mount.shut_down();
+        drop(mount);
         let path = image.path.to_str().unwrap();
         run("e2fsck", &["-f", "-n", path]);
         let volume = image.read();
