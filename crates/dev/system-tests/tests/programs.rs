@@ -332,7 +332,7 @@ fn ref_dracut_makes_an_initramfs_with_what_the_user_s_configuration_adds() {
     put("/etc/liveos-added", 0o644, "added\n");
     let module = "check() { return 0; }\ndepends() { return 0; }\ninstall() { inst_simple /etc/hostname /liveos-module; }\n";
     let module_files = vec![(
-        TreePath::parse("/usr/lib/dracut/modules.d/90liveos/module-setup.sh").unwrap(),
+        TreePath::parse("/usr/lib/dracut/modules.d/55liveos/module-setup.sh").unwrap(),
         Inode::new(
             Metadata::with_permissions(0o755),
             Node::File(Content::from_bytes(module.as_bytes())),

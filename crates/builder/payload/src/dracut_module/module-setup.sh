@@ -6,15 +6,22 @@ check() {
     return 255
 }
 
-# Nothing: liveos-init waits for devices, knows file systems, and mounts, by itself.
+# liveos-init waits for devices, knows file systems, and mounts, by itself. Since dracut 108 what loads drivers while it waits is a module
+# of its own, which older versions do not know by name.
 depends() {
+    local folder
+    for folder in "${dracutbasedir:-/usr/lib/dracut}"/modules.d/[0-9][0-9]initqueue; do
+        [[ -d $folder ]] && echo initqueue
+    done
     return 0
 }
 
-# What live media can be, and what they can be on, whatever machine this is.
+# What live media can be, and what they can be on, whatever machine this is. A kernel without one of them has it built in, or has it not.
 installkernel() {
     hostonly='' instmods \
-        loop overlay squashfs erofs isofs iso9660 udf vfat exfat ext4 nls_cp437 nls_ascii nls_iso8859_1 nls_utf8 \
+        loop overlay squashfs erofs isofs iso9660 udf ext4 xfs btrfs vfat exfat ntfs3 \
+        nls_cp437 nls_ascii nls_iso8859_1 nls_utf8 crc32c_generic crc32c_intel libcrc32c \
+        dm_mod dm_snapshot dm_verity dm_crypt sha256_generic sha512_generic aes_generic aesni_intel xts essiv \
         sr_mod sd_mod cdrom usb_storage uas xhci_pci ehci_pci ohci_pci uhci_hcd \
         ahci ata_piix nvme mmc_block sdhci_pci sdhci_acpi \
         virtio_pci virtio_blk virtio_scsi hv_storvsc vmw_pvscsi mptspi mptsas xen_blkfront
@@ -26,8 +33,12 @@ install() {
     inst_hook cmdline 20 "$moddir/liveos-claim.sh"
     # Before the module overlayfs, which would take an empty folder for the root.
     inst_hook pre-mount 00 "$moddir/liveos-mount.sh"
-    # The modules dmsquash-live and livenet know the same root= and would wait for devices that never come.
-    rm -f "$initdir"/usr/lib/systemd/system-generators/{,dracut-}{dmsquash,livenet}-generator \
-        "$initdir"{,/var,/usr}/lib/dracut/hooks/cmdline/[0-9][0-9]-parse-{dmsquash-live,livenet,iso-scan}.sh \
-        "$initdir"{,/var,/usr}/lib/dracut/hooks/pre-udev/[0-9][0-9]-dmsquash-live*-genrules.sh
+    # What makes the place where changes stay, as far as the system has it.
+    inst_multiple -o mkfs.ext4 mkfs.xfs mkfs.btrfs cryptsetup
+    # Other modules' generators know the same root= and would wait for devices that never come. What is there first stays.
+    local generators=$initdir${systemdutildir:-/usr/lib/systemd}/system-generators name
+    mkdir -p "$generators"
+    for name in dracut-dmsquash-generator dracut-livenet-generator dracut-kiwi-generator; do
+        ln -sf /dev/null "$generators/$name"
+    done
 }
