@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Inspect(InspectArguments),
     /// Boot media in a virtual machine (QEMU), with its console in this terminal.
     Run(RunArguments),
+    /// Show what liveos-init did when this machine booted, and how long each stage took.
+    Report(ReportArguments),
 }
 
 /// `liveos build`.
@@ -314,6 +316,13 @@ pub(crate) struct RunArguments {
     /// The memory of the machine in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 2048)]
     pub(crate) memory: u32,
+}
+
+/// `liveos report`.
+#[derive(Args, Debug)]
+pub(crate) struct ReportArguments {
+    /// A report from elsewhere, `-` for the standard input; by default that of this machine's boot.
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// The names of the firmwares.

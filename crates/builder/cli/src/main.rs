@@ -16,6 +16,7 @@ mod payloads;
 mod plan_command;
 mod progress;
 mod report;
+mod report_command;
 mod run;
 mod runtime;
 mod schema_command;

@@ -9,7 +9,7 @@ use crate::args::{Arguments, Command};
 use crate::failure::{Exit, Failure, Result};
 use crate::{
     build, customize_command, edit_command, inspect_command, machine_command, plan_command,
-    schema_command,
+    report_command, schema_command,
 };
 
 /// What the environment says.
@@ -55,6 +55,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Schema => schema_command::run(),
         Command::Inspect(arguments) => inspect_command::run(&arguments),
         Command::Run(arguments) => machine_command::run(&arguments, &environment),
+        Command::Report(arguments) => report_command::run(&arguments),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -14,6 +14,11 @@ use crate::tools;
 /// The target of the programs: named always, so that the linker's options do not reach build scripts.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
+/// How `liveos-init` is linked beyond being static: firmware loads it from slow media, so what only a debugger or a randomised address needs
+/// is left out.
+const SMALL: &str =
+    "-C relocation-model=static -C force-unwind-tables=no -C link-arg=-Wl,-z,noseparate-code";
+
 /// The variable by which the build of `liveos` learns of the program to embed.
 const INIT_VARIABLE: &str = "LIVEOS_INIT_BINARY";
 
@@ -71,25 +76,56 @@ pub fn build(optimised: Optimised) -> Result<Programs> {
         Optimised::Shipped => "dist",
         Optimised::Tried => "release",
     };
-    let init = static_program("liveos-init", "dist-init", None)?;
-    let liveos = static_program("liveos", profile, Some(&init))?;
+    let init = built_init(&target(), &[])?;
+    let mut command = static_build("liveos", profile, "");
+    command.env(INIT_VARIABLE, &init);
+    let liveos = finish(
+        &mut command,
+        &target().join(TARGET).join(profile).join("liveos"),
+    )?;
     Ok(Programs { liveos, init })
 }
 
-fn static_program(package: &str, profile: &str, embedded: Option<&Path>) -> Result<PathBuf> {
+/// Builds `liveos-init` without the network, beside the one with it.
+///
+/// # Errors
+///
+/// Where Cargo fails, or the program is not static.
+pub fn init_without_network() -> Result<PathBuf> {
+    built_init(
+        &target().join("without-network"),
+        &["--no-default-features"],
+    )
+}
+
+fn built_init(target: &Path, options: &[&str]) -> Result<PathBuf> {
+    let mut command = static_build("liveos-init", "dist-init", SMALL);
+    command.args(options).arg("--target-dir").arg(target);
+    finish(
+        &mut command,
+        &target.join(TARGET).join("dist-init/liveos-init"),
+    )
+}
+
+/// Cargo, about to build a static program.
+fn static_build(package: &str, profile: &str, flags: &str) -> Command {
     let mut command = cargo();
     command
         .args(["build", "--quiet", "--package", package, "--bin", package])
         .args(["--profile", profile, "--target", TARGET])
-        .env("RUSTFLAGS", "-C target-feature=+crt-static");
-    if let Some(embedded) = embedded {
-        command.env(INIT_VARIABLE, embedded);
-    }
-    tools::output(&mut command).with_context(|| format!("building {package}"))?;
-    let path = target().join(TARGET).join(profile).join(package);
-    let bytes = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        .env(
+            "RUSTFLAGS",
+            format!("-C target-feature=+crt-static {flags}"),
+        );
+    command
+}
+
+/// Builds the program that will be at `path`.
+fn finish(command: &mut Command, path: &Path) -> Result<PathBuf> {
+    tools::output(command).with_context(|| format!("building {}", path.display()))?;
+    let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
     match interpreted(&bytes) {
-        Some(false) => Ok(path),
+        Some(false) => Ok(path.to_path_buf()),
         Some(true) => bail!(
             "{} is not static: it asks for a dynamic linker",
             path.display()

@@ -154,7 +154,7 @@ fn claimed(shell_program: &str, answer: &str) -> (String, Vec<(String, u64)>) {
     fs::write(folder.path().join("claim"), claim).unwrap();
     let script = "hookdir=$PWD/hooks; root=live:CDLABEL=X; unset rootok; netroot=x; . ./claim; echo \"$root ${rootok-} $netroot\"
 for f in $hookdir/cmdline/*.sh; do . \"$f\"; done";
-    let said = shell(shell_program, &script, folder.path());
+    let said = shell(shell_program, script, folder.path());
     let lens = others.map(|name| {
         (
             name.to_owned(),
