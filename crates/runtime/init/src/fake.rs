@@ -363,6 +363,9 @@ impl System for Fake {
         }
         Ok(device)
     }
+    fn detach_loop(&mut self, device: &str) -> io::Result<()> {
+        self.act(format!("detach {device}"))
+    }
     fn map(
         &mut self,
         name: &str,

@@ -150,6 +150,8 @@ pub(crate) trait System: Network {
     fn unmount(&mut self, path: &str) -> io::Result<()>;
     /// Attaches a file to a free loop device, which goes with its last user; the device's path.
     fn attach_loop(&mut self, file: &str, access: Access) -> io::Result<String>;
+    /// Detaches what [`attach_loop`](Self::attach_loop) attached; the file is in use until the device's last user goes.
+    fn detach_loop(&mut self, device: &str) -> io::Result<()>;
     /// Makes a device-mapper device with this table, and its link `/dev/mapper/<name>`; the path of its node.
     fn map(
         &mut self,

@@ -111,7 +111,7 @@ codes! {
     NO_LIVE_ROOT = "L0101", Start, "the command line names no live medium",
         "add root=live:LABEL=<volume identifier> to the kernel command line";
     ROOT_UNKNOWN = "L0102", Start, "root=live: in a form that is not understood",
-        "use live:LABEL=, UUID=, PARTLABEL=, PARTUUID=, CDLABEL=, live:/dev/<device> or live:http://<host>/<path>";
+        "use live:LABEL=, UUID=, PARTLABEL=, PARTUUID=, CDLABEL=, live:/dev/<device>, live:/<file of the initramfs>.iso or live:http://<host>/<path>";
     NOT_SUPPORTED = "L0103", Start, "the command line asks for something that cannot be done yet",
         "take the parameter away, or use an initramfs made by dracut";
     MODULE_INDEX = "L0104", Start, "the list of kernel modules in the initramfs is damaged",
@@ -124,6 +124,12 @@ codes! {
         "check that the medium is plugged in and that root= names its label; rd.timeout= sets how long to wait";
     MEDIUM_MOUNT = "L0202", Find, "the medium cannot be mounted",
         "try another drive or port, or write the medium again";
+    ISO_FILE_NOT_FOUND = "L0203", Find, "no file system has the file with the medium",
+        "check the path in iso-scan/filename= (findiso=, img_loop=), and that the initramfs has the file system's module; rd.timeout= sets how long to wait";
+    ISO_FILE = "L0204", Find, "the file with the medium cannot be used",
+        "copy the ISO file again, and check that it is a whole one";
+    INITRAMFS_FILE = "L0205", Find, "the medium is not in the initramfs",
+        "check the path in root=live: against what the initramfs holds";
     NO_NETWORK_CARD = "L0210", Find, "no network card appeared",
         "check ip= and BOOTIF=, and that the initramfs was built for the network and has the card's driver";
     NO_LINK = "L0211", Find, "no network card has a link",

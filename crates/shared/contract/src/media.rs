@@ -116,6 +116,14 @@ pub const NEW_ROOT: &str = "/sysroot";
 pub const RUN_INITRAMFS: &str = "/run/initramfs";
 /// A symbolic link to the device (or file) that is the live medium.
 pub const LIVE_DEVICE: &str = "/run/initramfs/livedev";
+/// Where the file system is mounted that has the medium in a file.
+pub const ISO_SCAN: &str = "/run/initramfs/isoscan";
+/// A symbolic link to that file system's device.
+pub const ISO_SCAN_DEVICE: &str = "/run/initramfs/isoscandev";
+/// Where programs of archiso's systems expect the medium (a symbolic link).
+pub const ARCHISO_MEDIUM: &str = "/run/archiso/bootmnt";
+/// Where programs of live-boot's systems expect the medium (a symbolic link).
+pub const LIVE_BOOT_MEDIUM: &str = "/run/live/medium";
 /// Where the live medium is mounted.
 pub const LIVE_MOUNT: &str = "/run/initramfs/live";
 /// Where the root file system image is mounted.

@@ -11,6 +11,7 @@ pub(crate) mod extent;
 mod fat;
 pub(crate) mod field;
 mod iso9660;
+mod ntfs;
 pub(crate) mod partition;
 mod squashfs;
 mod xfs;
@@ -52,13 +53,14 @@ type Probe = fn(&dyn Bytes) -> io::Result<Option<Identity>>;
 /// The file system of a device; `None` where it is none that we know.
 pub(crate) fn probe(device: &dyn Bytes) -> io::Result<Option<Identity>> {
     let device = &Head::read(device);
-    const PROBES: [Probe; 8] = [
+    const PROBES: [Probe; 9] = [
         ext::probe,
         xfs::probe,
         btrfs::probe,
         squashfs::probe,
         erofs::probe,
         exfat::probe,
+        ntfs::probe,
         iso9660::probe,
         fat::probe,
     ];

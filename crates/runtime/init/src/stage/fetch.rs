@@ -315,6 +315,7 @@ fn attach(boot: &mut Boot<'_>, url: &str) -> Result<Medium, Failure> {
         name: device.strip_prefix("/dev/").unwrap_or(&device).to_owned(),
         identity,
         url: Some(shown),
+        carrier: None,
     })
 }
 

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use contract::attributes::Attributes;
 use contract::request::{Emergency, Verbosity};
+use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, mount, mount_bind, mount_move, mount_remount, unmount};
 use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 
@@ -44,7 +45,7 @@ pub(crate) struct Machine {
     console: console::Console,
     uevents: Option<OwnedFd>,
     /// Loop devices go with their last user: we are one until something is mounted.
-    loops: Vec<File>,
+    loops: Vec<(String, File)>,
     #[cfg(feature = "network")]
     sockets: network::Sockets,
 }
@@ -156,8 +157,17 @@ impl System for Machine {
 
     fn attach_loop(&mut self, file: &str, access: Access) -> io::Result<String> {
         let (device, path) = loopdev::attach(file, access)?;
-        self.loops.push(device);
+        self.loops.push((path.clone(), device));
         Ok(path)
+    }
+
+    fn detach_loop(&mut self, device: &str) -> io::Result<()> {
+        // The device's last user takes the file along: that may be this handle.
+        self.loops.retain(|(path, _)| path != device);
+        match loopdev::detach(device) {
+            Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => Ok(()),
+            other => other,
+        }
     }
 
     fn map(

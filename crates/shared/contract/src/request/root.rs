@@ -63,6 +63,9 @@ impl Root {
     }
 }
 
+/// How links below `/dev/disk/by-id` begin that can be told without udev.
+const KNOWN_IDS: [&str; 5] = ["usb-", "virtio-", "nvme-", "mmc-", "wwn-"];
+
 /// Whether `root=` names a live medium.
 pub(super) fn is_live(cmdline: &Cmdline) -> bool {
     form(cmdline).is_some()
@@ -108,7 +111,7 @@ pub(super) fn parse(form: &str, parameter: &str) -> Result<Root, Failure> {
     }
     if let Some(path) = form.strip_prefix("/dev/") {
         return device(path)
-            .ok_or_else(|| unknown(": only udev knows this link; say LABEL=, UUID= or by-id"));
+            .ok_or_else(|| unknown(": only udev knows this link; say LABEL= or UUID="));
     }
     let lower = form.to_ascii_lowercase();
     if form.starts_with('/') && (lower.ends_with(".iso") || lower.ends_with(".img")) {
@@ -143,7 +146,7 @@ pub(super) fn device(path: &str) -> Option<Root> {
         "by-uuid" => Some(Root::Uuid(named)),
         "by-partlabel" => Some(Root::PartLabel(named)),
         "by-partuuid" => Some(Root::PartUuid(named)),
-        "by-id" => Some(Root::Id(named)),
+        "by-id" if KNOWN_IDS.iter().any(|id| named.starts_with(id)) => Some(Root::Id(named)),
         _ => None,
     }
 }

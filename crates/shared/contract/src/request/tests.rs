@@ -124,6 +124,7 @@ fn a_live_root_that_cannot_be_done_is_refused_by_its_code() {
         ("root=live:LABLE=x", "L0102"),
         ("root=live:/dev/", "L0102"),
         ("root=live:/dev/disk/by-path/x", "L0102"),
+        ("root=live:/dev/disk/by-id/ata-x", "L0102"),
         ("root=live:/dev/disk/x", "L0102"),
         ("root=live:ftp://a/b", "L0103"),
         ("root=live:tftp://a/b", "L0103"),
