@@ -120,10 +120,6 @@ pub const LIVE_DEVICE: &str = "/run/initramfs/livedev";
 pub const ISO_SCAN: &str = "/run/initramfs/isoscan";
 /// A symbolic link to that file system's device.
 pub const ISO_SCAN_DEVICE: &str = "/run/initramfs/isoscandev";
-/// Where programs of archiso's systems expect the medium (a symbolic link).
-pub const ARCHISO_MEDIUM: &str = "/run/archiso/bootmnt";
-/// Where programs of live-boot's systems expect the medium (a symbolic link).
-pub const LIVE_BOOT_MEDIUM: &str = "/run/live/medium";
 /// Where the live medium is mounted.
 pub const LIVE_MOUNT: &str = "/run/initramfs/live";
 /// Where the root file system image is mounted.

@@ -404,3 +404,8 @@ fn damaged_and_cut_off_media_give_an_answer() {
         }
     }
 }
+
+#[test]
+fn ref_ntfs_is_known_with_its_label() {
+    agrees_with_blkid(&["mkntfs"], "mkntfs -Q -F -L 'My Data' image 2>&1", "ntfs3");
+}

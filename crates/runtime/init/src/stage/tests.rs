@@ -10,6 +10,7 @@ use crate::report::Report;
 use crate::role::pid1::{boot, stop};
 
 mod check;
+mod find;
 mod layers;
 mod reference;
 mod remote;

@@ -14,7 +14,7 @@ use contract::request::Request;
 
 use self::layout::{Image, Origin};
 use super::find::Medium;
-use super::{Boot, OrStop as _, ram, verity};
+use super::{Boot, OrStop as _, find, ram, verity};
 use crate::system::{Access, Mount, MountFlags};
 
 mod layout;
@@ -127,6 +127,7 @@ fn open(
         if image.is_file {
             ram::release_medium(boot);
         }
+        find::file::release(boot, medium);
         target.clone_into(&mut image.path);
         image.is_file = true;
     }

@@ -11,7 +11,8 @@ use crate::system::Kind;
 
 /// Whether the device holds what `root` asks for; then it stays mounted as the medium.
 pub(super) fn holds(boot: &mut Boot<'_>, root: &Root, medium: &Medium) -> bool {
-    if !may_hold_files(&medium.identity) {
+    let is_asked_for = matches!(root, Root::WithFile { .. } | Root::WithImageIn(_));
+    if !is_asked_for || !may_hold_files(&medium.identity) {
         return false;
     }
     if let Err(failure) = base::mount_medium(boot, medium) {

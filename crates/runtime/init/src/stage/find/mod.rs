@@ -3,6 +3,7 @@
 //!
 //! * [`file`]: a medium that is a file of a file system, or of the initramfs.
 //! * [`content`]: a medium that is known by the files that it holds.
+//! * [`name`]: whether a device is what the command line names.
 //! * [`by_id`]: names that udev makes of what a device says of itself.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -10,18 +11,18 @@ use std::time::Duration;
 
 use contract::failure::{Failure, ISO_FILE_NOT_FOUND, MEDIUM_NOT_FOUND};
 use contract::request::search::Only;
-use contract::request::{Activation, Request, Root};
-use contract::{label, media};
+use contract::request::{Request, Root};
 
-use super::Boot;
 use super::drivers::Drivers;
-use crate::probe::{self, Identity, partition};
+use super::{Boot, verity};
+use crate::probe::{self, Identity};
 use crate::system::{Kind, Level, Wait};
 use crate::uevent;
 
 mod by_id;
 mod content;
 pub(crate) mod file;
+mod name;
 
 const BLOCK: &str = "/sys/class/block";
 /// The kernel asks drives for a change of medium only if somebody sets how often, in milliseconds. udev's rules set the same.
@@ -37,7 +38,8 @@ const NEVER: [&str; 6] = ["loop", "ram", "zram", "fd", "nbd", "mtdblock"];
 
 /// How long a file system that could not be mounted is left alone: a module that it needs may be loaded meanwhile.
 const AGAIN: Duration = Duration::from_secs(3);
-/// How long a device that is the medium by its name waits for the file that the command line says the medium is in.
+/// How long a device that is the medium by its name waits for what the command line asks for more closely: the file that the medium is
+/// in, or the root file system image with a root hash.
 const PREFERENCE: Duration = Duration::from_secs(15);
 
 /// What is needed in any case, or most likely is: loaded while drivers look for their devices, when there is nothing else to do.
@@ -62,7 +64,7 @@ pub(crate) struct Medium {
     pub(crate) carrier: Option<Carrier>,
 }
 
-/// A file system that has the medium in a file; it is mounted at [`media::ISO_SCAN`].
+/// A file system that has the medium in a file; it is mounted at [`contract::media::ISO_SCAN`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Carrier {
     /// The block device's kernel name.
@@ -97,7 +99,7 @@ struct Search<'a, 'b> {
     /// What was seen on each device, for the message where the medium is not among them.
     seen: BTreeMap<String, String>,
     found: Option<Medium>,
-    /// What is the medium by its name, while the file with it is still looked for; and since when.
+    /// What is the medium by its name, while what is asked for more closely is still looked for; and since when.
     fallback: Option<(Medium, Duration)>,
     /// Devices whose file systems could not be mounted.
     again: BTreeSet<String>,
@@ -113,21 +115,7 @@ pub(crate) fn run(boot: &mut Boot<'_>, request: &Request) -> Result<Medium, Fail
     };
     let text = format!("the medium is {}", medium.path());
     boot.system.log(Level::Detail, &text);
-    publish(boot, request);
     Ok(medium)
-}
-
-/// Programs of other projects' systems look for the medium at places of their own.
-fn publish(boot: &mut Boot<'_>, request: &Request) {
-    let (folder, link) = match request.activation {
-        Activation::DmsquashLive => return,
-        Activation::Archiso => ("/run/archiso", media::ARCHISO_MEDIUM),
-        Activation::LiveBoot => ("/run/live", media::LIVE_BOOT_MEDIUM),
-    };
-    let made = boot.system.make_dir(folder);
-    if let Err(error) = made.and_then(|()| boot.system.link(media::LIVE_MOUNT, link)) {
-        boot.warn(&format!("{link}: {error}"));
-    }
 }
 
 fn search(boot: &mut Boot<'_>, request: &Request) -> Result<Medium, Failure> {
@@ -182,12 +170,13 @@ impl Search<'_, '_> {
                 let _ = self.boot.system.write(POLL_MEDIA.0, POLL_MEDIA.1);
             }
             let now = self.boot.system.clock();
+            let preference = self.preference();
             if let Some((medium, _)) = self
                 .fallback
-                .take_if(|(_, since)| now.saturating_sub(*since) >= PREFERENCE)
+                .take_if(|(_, since)| now.saturating_sub(*since) >= preference)
             {
                 self.boot.warn(&format!(
-                    "no file system has the file with the medium: {} is taken, which has the same name",
+                    "nothing else came: {} is taken, which has the name that was asked for",
                     medium.path()
                 ));
                 return Ok(medium);
@@ -200,6 +189,12 @@ impl Search<'_, '_> {
                 }
             }
         }
+    }
+
+    fn preference(&self) -> Duration {
+        self.request
+            .deadline
+            .map_or(PREFERENCE, |deadline| deadline.min(PREFERENCE))
     }
 
     /// How long to wait for the next message; a failure where the time is over.
@@ -222,7 +217,7 @@ impl Search<'_, '_> {
             at_most(AGAIN);
         }
         if let Some((_, since)) = &self.fallback {
-            at_most(since.saturating_add(PREFERENCE).saturating_sub(now));
+            at_most(since.saturating_add(self.preference()).saturating_sub(now));
         }
         Ok(wait)
     }
@@ -327,7 +322,7 @@ impl Search<'_, '_> {
         };
         if self.request.search.iso.is_none() {
             if self.is_wanted(&medium) {
-                self.found = Some(medium);
+                self.take(medium);
             }
             return;
         }
@@ -336,9 +331,31 @@ impl Search<'_, '_> {
             self.request.root,
             Root::WithFile { .. } | Root::WithImageIn(_)
         );
-        if self.found.is_none() && self.fallback.is_none() && is_named && self.is_wanted(&medium) {
-            self.fallback = Some((medium, self.boot.system.clock()));
+        if self.found.is_none() && is_named && self.is_wanted(&medium) {
+            self.fall_back_on(medium);
         }
+    }
+
+    /// Takes a medium that is named right, unless it holds another root file system image than the one that is asked for.
+    fn take(&mut self, medium: Medium) {
+        if verity::belongs(self.boot, self.request, &medium) {
+            self.found = Some(medium);
+            return;
+        }
+        let device = medium.carrier.as_ref().map_or(&medium.name, |it| &it.name);
+        let device = device.clone();
+        self.saw(&device, "another root file system image than was asked for");
+        if medium.carrier.is_some() {
+            file::release(self.boot, &medium);
+        } else {
+            // Where nothing better comes it is refused as it is opened, with what is wrong with it.
+            self.fall_back_on(medium);
+        }
+    }
+
+    fn fall_back_on(&mut self, medium: Medium) {
+        let now = self.boot.system.clock();
+        self.fallback.get_or_insert((medium, now));
     }
 
     /// Looks for the file with the medium on a device.
@@ -348,7 +365,7 @@ impl Search<'_, '_> {
         };
         let (name, identity) = (device.name.as_str(), &device.identity);
         let is_carrier = match &iso.carrier {
-            Some(carrier) => self.is_named(carrier, name, identity),
+            Some(carrier) => name::is_named(self.boot, carrier, name, identity),
             None => true,
         };
         if !is_carrier || !file::may_hold_files(identity) {
@@ -356,13 +373,13 @@ impl Search<'_, '_> {
         }
         let root = &self.request.root;
         let is_wanted = |inside: &Identity| match root {
-            Root::Label(_) | Root::Uuid(_) => by_file_system(root, inside),
+            Root::Label(_) | Root::Uuid(_) => name::by_file_system(root, inside),
             // A device's name is not known of a file, and neither is what it holds before it is mounted.
             _ => true,
         };
         let look = file::look(self.boot, self.request, (name, identity), iso, is_wanted);
         match look {
-            Ok(file::Look::Found(medium)) => self.found = Some(medium),
+            Ok(file::Look::Found(medium)) => self.take(medium),
             Ok(file::Look::Other(what)) => self.saw(name, &what),
             Ok(file::Look::Later(what)) => {
                 self.again.insert(name.to_owned());
@@ -395,35 +412,8 @@ impl Search<'_, '_> {
 
     fn is_wanted(&mut self, medium: &Medium) -> bool {
         let root = &self.request.root;
-        self.is_named(root, &medium.name, &medium.identity)
+        name::is_named(self.boot, root, &medium.name, &medium.identity)
             || content::holds(self.boot, root, medium)
-    }
-
-    fn is_named(&self, root: &Root, name: &str, identity: &Identity) -> bool {
-        match root {
-            Root::Device(wanted) => *wanted == name.replace('!', "/"),
-            Root::Id(wanted) => by_id::names(self.boot, name).contains(wanted),
-            Root::PartLabel(wanted) => self
-                .partition(name)
-                .is_some_and(|partition| label::matches(wanted, &partition.name)),
-            Root::PartUuid(wanted) => self
-                .partition(name)
-                .is_some_and(|partition| wanted.eq_ignore_ascii_case(&partition.uuid)),
-            _ => by_file_system(root, identity),
-        }
-    }
-
-    /// What the table of its disk says of a partition.
-    fn partition(&self, name: &str) -> Option<partition::Partition> {
-        let part = number(self.boot, &format!("{BLOCK}/{name}/partition"))?;
-        let disk = disk_of(self.boot, name)?;
-        let sector = number(
-            self.boot,
-            &format!("{BLOCK}/{disk}/queue/logical_block_size"),
-        );
-        let device = self.boot.system.open(&node(&disk)).ok()?;
-        let part = u32::try_from(part).ok()?;
-        partition::identify(&*device, sector.unwrap_or(512), part).ok()?
     }
 
     fn not_found(&self, deadline: Duration) -> Failure {
@@ -446,18 +436,6 @@ impl Search<'_, '_> {
             code,
             format!("no device with {wanted} within {seconds} s; seen: {seen}"),
         )
-    }
-}
-
-/// Whether a file system is what `root` names by a label or a UUID.
-fn by_file_system(root: &Root, identity: &Identity) -> bool {
-    match root {
-        Root::Label(wanted) => identity.labels.iter().any(|l| label::matches(wanted, l)),
-        Root::Uuid(wanted)
-        | Root::WithFile {
-            uuid: Some(wanted), ..
-        } => !identity.uuid.is_empty() && wanted.eq_ignore_ascii_case(&identity.uuid),
-        _ => false,
     }
 }
 
