@@ -73,6 +73,7 @@ impl Job {
                 .map(BootstrapUrl::File)
                 .or_else(|| section.bootstrap_url.clone()),
             kdump_boot_files: section.kdump_boot_files,
+            implanted: settings.iso.implanted,
             input: None,
         };
         Ok(Self {

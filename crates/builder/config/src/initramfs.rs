@@ -1,5 +1,7 @@
 //! What kind of initramfs boots the media.
 
+use mediacheck::Styles;
+
 use crate::Request;
 use crate::settings::{DracutModules, Generator, InitramfsType, OutputFormat};
 
@@ -24,6 +26,17 @@ impl InitramfsPlan {
         match self {
             Self::Bootstrap { .. } => InitramfsType::Bootstrap,
             Self::FullOs => InitramfsType::FullOs,
+        }
+    }
+
+    /// The checksums of an ISO that it boots, where nobody says otherwise: those that its own media check reads beside our table.
+    pub(crate) fn checksums(self) -> Styles {
+        match self {
+            Self::Bootstrap {
+                generator: Generator::Dracut,
+                dracut_modules: DracutModules::Upstream,
+            } => Styles::Isomd5sum,
+            Self::Bootstrap { .. } | Self::FullOs => Styles::None,
         }
     }
 }

@@ -21,6 +21,7 @@ pub use boot_loader::{BiosLoader, EfiLoader};
 pub use compression::{DEFAULT_ZSTD_LEVEL, RootImage, SMALLEST};
 pub use file::saved;
 pub use initramfs::InitramfsPlan;
+use mediacheck::Styles;
 pub use network::NetworkPlan;
 use settings::{
     BootstrapUrl, DracutModules, Generator, InitramfsType, KdumpBootFiles, OutputFormat,
@@ -49,6 +50,8 @@ pub struct Request {
     pub bootstrap_url: Option<BootstrapUrl>,
     /// Where the files of kdump's kernel go.
     pub kdump_boot_files: Option<KdumpBootFiles>,
+    /// By which checksums other programs can check the ISO.
+    pub implanted: Option<Styles>,
     /// What the input media say, where the input is media.
     pub input: Option<InputMedia>,
 }
@@ -67,6 +70,7 @@ impl Default for Request {
             dracut_modules: None,
             bootstrap_url: None,
             kdump_boot_files: None,
+            implanted: None,
             input: None,
         }
     }
@@ -114,6 +118,8 @@ pub struct Plan {
     pub append: Vec<String>,
     /// Where the files of kdump's kernel go.
     pub kdump_boot_files: KdumpBootFiles,
+    /// By which checksums other programs can check the ISO.
+    pub implanted: Styles,
     /// What was dropped or cannot be honoured, one sentence each.
     pub warnings: Vec<String>,
 }
@@ -206,6 +212,7 @@ pub fn resolve(
             .kdump_boot_files
             .or(input.and_then(|input| input.kdump_boot_files))
             .unwrap_or(KdumpBootFiles::None),
+        implanted: request.implanted.unwrap_or(initramfs.checksums()),
         warnings,
     })
 }

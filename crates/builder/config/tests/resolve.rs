@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test ends with the first surprise")]
 
 use block::{Content, Kind};
+use config::settings::{DracutModules, Generator};
 use config::{BiosLoader, Plan, Request, resolve};
 use formats::squashfs::Compression;
+use mediacheck::Styles;
 use tree::{Inode, Metadata, Node, Timestamp, Tree, TreePath};
 
 const KERNEL_CONFIG: &str = "CONFIG_SQUASHFS=m\nCONFIG_SQUASHFS_ZLIB=y\nCONFIG_SQUASHFS_ZSTD=y\n";
@@ -170,6 +172,24 @@ fn the_images_own_boot_loader_for_a_bios_comes_first_and_none_is_a_warning() {
         "{:?}",
         none.warnings
     );
+}
+
+#[test]
+fn the_iso_has_what_the_media_check_reads_that_boots_it() {
+    let tree = image(KERNEL_CONFIG, &[], &[]);
+    let styles = |request: &Request| plan(&tree, request, true).unwrap().implanted;
+    let mut request = Request::default();
+    assert_eq!(styles(&request), Styles::None);
+    request.dracut_modules = Some(DracutModules::Upstream);
+    assert_eq!(
+        styles(&request),
+        Styles::None,
+        "our own initramfs reads our table"
+    );
+    request.generator = Some(Generator::Dracut);
+    assert_eq!(styles(&request), Styles::Isomd5sum);
+    request.implanted = Some(Styles::Both);
+    assert_eq!(styles(&request), Styles::Both);
 }
 
 #[test]

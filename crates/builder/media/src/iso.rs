@@ -6,15 +6,18 @@
 //! liveos/reserved                                          zeros, in which `liveos edit` puts what it changes
 //! liveos/checksums                                         the media check table, of all before it
 //! ```
+//!
+//! What other programs check the ISO by is implanted last: it covers the table, for which its place is blank.
 
 use std::sync::Arc;
 
 use block::{DiskFile, Error, OffsetTarget, ReadAt, Result, WriteAt};
-use contract::checksums::{Algorithm, Checksums, DIGEST_LEN};
+use contract::checksums::{Algorithm, BLANKS, Checksums, DIGEST_LEN};
 use formats::iso9660::{BiosBoot, EfiBoot, File, Image, Options, VolumeId};
 use tree::{Tree, TreePath};
 
 use crate::files::Files;
+use crate::implant;
 use crate::late::{Late, Progress};
 use crate::sums::{CHUNK, summed};
 use crate::write_back::while_writing;
@@ -35,6 +38,8 @@ pub struct Description {
     pub efi: String,
     /// How many bytes are kept free for later changes in place; 0 for none. [`contract::media::RESERVED_LEN`] where nobody says otherwise.
     pub reserved: u64,
+    /// By which checksums other programs can check the ISO; each but none reads all of it once more.
+    pub implanted: mediacheck::Styles,
 }
 
 /// A late payload on the ISO.
@@ -76,7 +81,7 @@ pub fn write(
         files.put_late(contract::media::RESERVED, description.reserved)?;
     }
     files.put_late(contract::media::CHECKSUMS, MAX_TABLE)?;
-    let reserved = description.reserved;
+    let (reserved, implanted) = (description.reserved, description.implanted);
     let options = options(description, &files, late)?;
     let content = Written {
         tree: files.tree(),
@@ -89,6 +94,10 @@ pub fn write(
         let digests = sums.digests(parts.covered, &target.remeasured()?)?;
         let table = table(parts.covered, digests).print();
         target.write_all_at(table.as_bytes(), parts.covered)?;
+        let whole: Arc<dyn ReadAt> = Arc::new(target.remeasured()?);
+        if let Some(field) = implant::field(implanted, &whole)? {
+            target.write_all_at(&field, mediacheck::FIELD_AT)?;
+        }
         Ok(parts.report)
     })
 }
@@ -167,6 +176,7 @@ fn table(covered: u64, digests: Vec<[u8; DIGEST_LEN]>) -> Checksums {
         algorithm: Algorithm::Blake3,
         chunk: CHUNK,
         covered,
+        blanks: BLANKS.to_vec(),
         digests,
     }
 }

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 
 use block::{DiskFile, Error, ReadAt, Result, WriteAt};
+use contract::checksums::{BLANKS, blank_out};
 
 use crate::write_back::WriteBack;
 
@@ -111,7 +112,8 @@ impl Sums {
         Self { known }
     }
 
-    /// The digests of the chunks of the first `covered` bytes of `written`, the last chunk being as short as it is.
+    /// The digests of the chunks of the first `covered` bytes of `written`, the last chunk being as short as it is; [`BLANKS`] count as
+    /// zeros.
     ///
     /// # Errors
     ///
@@ -145,6 +147,7 @@ fn digest(source: &dyn ReadAt, start: u64, len: u64) -> Result<blake3::Hash> {
         let part = buf.get_mut(..now).unwrap_or_default();
         let read = source.read_exact_at(part, start.saturating_add(at));
         read.map_err(|error| Error::while_doing(error, "reading back the media"))?;
+        blank_out(&BLANKS, part, start.saturating_add(at));
         hasher.update(part);
         at += ReadAt::len(&*part);
     }
@@ -157,6 +160,8 @@ mod tests {
     use crate::write_back::while_writing;
 
     fn expected(bytes: &[u8]) -> Vec<[u8; 32]> {
+        let mut bytes = bytes.to_vec();
+        blank_out(&BLANKS, &mut bytes, 0);
         bytes
             .chunks(CHUNK as usize)
             .map(|chunk| *blake3::hash(chunk).as_bytes())

@@ -125,6 +125,47 @@ impl Implanted {
         }))
     }
 
+    /// Puts these values in the place of those of `before` into the field that those were read from; all else in it stays.
+    ///
+    /// Whether each was found there. Nothing is done where there is a signature, which signs the values.
+    #[must_use]
+    pub fn replace(&self, before: &Self, field: &mut [u8; FIELD_LEN]) -> bool {
+        let values = |all: &Self| {
+            let md5 = all.isomd5sum.iter();
+            let sums = md5.flat_map(|md5| {
+                let fragments = md5.fragments.as_ref();
+                let sums = fragments.map(|fragments| fragments.sums.clone());
+                [Some(md5.digest.to_string()), sums].into_iter().flatten()
+            });
+            let tags = all.tagmedia.iter().flat_map(|tags| {
+                let part = tags.partition.as_ref().map(|part| part.digest.to_string());
+                [Some(tags.digest.to_string()), part].into_iter().flatten()
+            });
+            sums.chain(tags).collect::<Vec<_>>()
+        };
+        let is_signed = before
+            .tagmedia
+            .as_ref()
+            .is_some_and(|tags| tags.signature.is_some());
+        let (old, new) = (values(before), values(self));
+        let mut done = *field;
+        let all = old.iter().zip(&new).all(|(old, new)| {
+            let at = done
+                .windows(old.len())
+                .position(|text| text.eq_ignore_ascii_case(old.as_bytes()));
+            let place = at.and_then(|at| done.get_mut(at..at.checked_add(new.len())?));
+            place.is_some_and(|place| {
+                place.copy_from_slice(new.as_bytes());
+                true
+            })
+        });
+        let is_done = all && !is_signed && old.len() == new.len();
+        if is_done {
+            *field = done;
+        }
+        is_done
+    }
+
     /// The field with these words.
     ///
     /// # Errors
@@ -346,6 +387,27 @@ mod tests {
         let mut bytes = descriptor("");
         bytes[FIELD].copy_from_slice(&text);
         assert_eq!(Implanted::read(&bytes).unwrap(), Some(both));
+    }
+
+    #[test]
+    fn values_are_replaced_and_all_other_words_stay() {
+        let text = format!(
+            "check=1;MD5SUM={};pad=3;x=y;RHLISOSTATUS=1",
+            MD5.to_uppercase()
+        );
+        let before = read(&text).unwrap().unwrap();
+        let mut after = before.clone();
+        after.tagmedia.as_mut().unwrap().digest = Digest::parse(&"0".repeat(32)).unwrap();
+        let mut field: [u8; FIELD_LEN] = descriptor(&text)[FIELD].try_into().unwrap();
+        assert!(after.replace(&before, &mut field));
+        let wanted = text.replace(&MD5.to_uppercase(), &"0".repeat(32));
+        assert_eq!(field, descriptor(&wanted)[FIELD]);
+        // Those that are not there, and those that are signed, stay.
+        assert!(!after.replace(&before, &mut field));
+        assert_eq!(field, descriptor(&wanted)[FIELD]);
+        let signed = read(&format!("{text};signature=100")).unwrap().unwrap();
+        let mut field: [u8; FIELD_LEN] = descriptor(&text)[FIELD].try_into().unwrap();
+        assert!(!after.replace(&signed, &mut field));
     }
 
     #[test]

@@ -87,6 +87,7 @@ pub(crate) fn iso(
             bios,
             efi,
             reserved: contract::media::RESERVED_LEN,
+            implanted: plan.implanted,
         },
     ))
 }

@@ -133,6 +133,8 @@ pub struct MediaSettings {
     pub bootstrap_url: Option<BootstrapUrl>,
     /// `volumeId`: ours, of `iso` only.
     pub volume_id: Option<String>,
+    /// `mediaCheck`: ours, of `iso` only.
+    pub implanted: Option<mediacheck::Styles>,
 }
 
 /// What kind of initramfs boots the media.

@@ -87,17 +87,20 @@ impl Home {
     pub(super) fn note(&self, editor: &mut Editor) -> Result<()> {
         let field = editor.application_use()?;
         let free = |byte: &u8| matches!(byte, 0 | b' ');
-        if !field.get(NOTE_AT..).unwrap_or_default().iter().all(free) {
+        // A separator before it, where checkmedia would take it for a part of its last word.
+        let at = NOTE_AT - 1;
+        if !field.get(at..).unwrap_or_default().iter().all(free) {
             let message = "the place where it is noted holds something else; build media with room for changes";
             return Err(Error::unsupported(
                 "making room for changes behind the end of the media",
                 message,
             ));
         }
-        let mut note = NOTE.to_vec();
+        let mut note = b";".to_vec();
+        note.extend(NOTE);
         note.extend(self.offset.to_string().bytes());
-        note.resize(NOTE_LEN, b' ');
-        editor.set_application_use(NOTE_AT, &note)
+        note.resize(NOTE_LEN + 1, b' ');
+        editor.set_application_use(at, &note)
     }
 
     /// The first byte behind the journal.

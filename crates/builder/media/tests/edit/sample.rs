@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use block::{Content, DiskFile};
-use contract::checksums::Checksums;
+use contract::checksums::{Checksums, blank_out};
 use formats::iso9660::VolumeId;
 use media::files::Files;
 use media::iso::{Description, write};
@@ -19,6 +19,11 @@ pub(crate) const SAVED: &str = "liveos:\n    kernelCommandLine:\n        extraCo
 
 /// An ISO with a reserved area of `reserved` bytes.
 pub(crate) fn iso(reserved: u64) -> Vec<u8> {
+    with_checksums(reserved, mediacheck::Styles::None)
+}
+
+/// One with these checksums for other programs.
+pub(crate) fn with_checksums(reserved: u64, implanted: mediacheck::Styles) -> Vec<u8> {
     let mut files = Files::new(Timestamp::default());
     let noise =
         |len: usize, seed: u8| -> Vec<u8> { (0..len).map(|at| (at % 251) as u8 ^ seed).collect() };
@@ -37,6 +42,7 @@ pub(crate) fn iso(reserved: u64) -> Vec<u8> {
         files.put(path, Content::from_bytes(bytes)).unwrap();
     }
     let description = Description {
+        implanted,
         volume_id: VolumeId::new("X").unwrap(),
         title: "sample".to_owned(),
         bios: None,
@@ -78,8 +84,9 @@ pub(crate) fn fits_table(iso: &[u8]) -> bool {
     let text = String::from_utf8(read(iso, "/liveos/checksums")).unwrap();
     let table = Checksums::parse(&text).unwrap();
     table.chunks().all(|(offset, len, digest)| {
-        let bytes = &iso[offset as usize..(offset + len) as usize];
-        blake3::hash(bytes).as_bytes() == digest
+        let mut bytes = iso[offset as usize..(offset + len) as usize].to_vec();
+        blank_out(&table.blanks, &mut bytes, offset);
+        blake3::hash(&bytes).as_bytes() == digest
     })
 }
 

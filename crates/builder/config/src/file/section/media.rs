@@ -1,5 +1,7 @@
 //! `iso` and `pxe`: what is on the media and how it boots.
 
+use mediacheck::Styles;
+
 use crate::file::fields::{Fields, Marked, Section};
 use crate::file::form::{Key, key};
 use crate::file::rule;
@@ -22,6 +24,7 @@ pub(in crate::file) struct MediaValues {
     pub(in crate::file) bootstrap_base_url: Option<Marked<String>>,
     pub(in crate::file) bootstrap_file_url: Option<Marked<String>>,
     pub(in crate::file) volume_id: Option<String>,
+    pub(in crate::file) implanted: Option<Styles>,
 }
 
 const INITRAMFS_TYPES: Choice<InitramfsType> = Choice(&[
@@ -43,6 +46,29 @@ const KDUMP_BOOT_FILES: Choice<KdumpBootFiles> = Choice(&[
         "keep",
         KdumpBootFiles::Keep,
         "in the root file system's `/boot`",
+    ),
+]);
+
+const MEDIA_CHECKS: Choice<Styles> = Choice(&[
+    (
+        "off",
+        Styles::None,
+        "none, and the ISO is not read once more",
+    ),
+    (
+        "isomd5sum",
+        Styles::Isomd5sum,
+        "an MD5 with fragment sums, as `implantisomd5` writes and `checkisomd5` reads it",
+    ),
+    (
+        "tagmedia",
+        Styles::Tagmedia,
+        "SHA-256 of the ISO and of its last partition, as `tagmedia` writes and `checkmedia` reads it",
+    ),
+    (
+        "both",
+        Styles::Both,
+        "the two beside each other, the MD5 without fragment sums",
     ),
 ]);
 
@@ -82,6 +108,13 @@ fn iso(fields: &mut Fields<'_>) -> MediaValues {
     )
     .default("`CDROM`")
     .ours();
+    let checks = key(
+        "mediaCheck",
+        "By which checksums other programs can check the ISO, beside the media check of our own, which all media have.",
+    )
+    .default("`off`; `isomd5sum` where dracut's own live modules boot the ISO, whose `rd.live.check` reads nothing else")
+    .ours();
+    values.implanted = fields.get(checks, &MEDIA_CHECKS);
     values.volume_id = fields.get(volume_id, &Text::of("a volume identifier", volume));
     values
 }

@@ -24,6 +24,7 @@ use super::plan::{self, Edits, Outcome, Stored};
 use super::room::{Home, SECTOR, path_of};
 use super::target::Target;
 use super::{Report, Wish};
+use crate::implant;
 
 /// The most bytes of a boot image for UEFI that are looked into, from its start; what lies behind them is not seen.
 const MAX_ESP: u64 = 256 << 20;
@@ -53,6 +54,7 @@ pub fn edit(target: &dyn Target, wish: &Wish) -> Result<Report> {
     let outcome = plan::outcome(&tree, &edits)?;
     let mut blobs = media.state.blobs.clone();
     let mut home = media.home;
+    let mut fits = true;
     if !wish.is_empty() {
         let next = if edits.is_empty() {
             change::without_changes(&media)
@@ -69,9 +71,19 @@ pub fn edit(target: &dyn Target, wish: &Wish) -> Result<Report> {
             blobs = next.state.blobs.clone();
             home = Some(next.home);
             media.write(target, &next)?;
+            fits = implant::renew(target)?;
+            target.sync()?;
         }
     }
-    report(edits, outcome, &media, (home, &blobs))
+    let mut report = report(edits, outcome, &media, (home, &blobs))?;
+    if !fits {
+        report.warnings.push(
+            "the checksum that another program put on these media no longer fits, and cannot be made to fit; checkisomd5 or \
+             checkmedia refuse them until it is implanted anew"
+                .to_owned(),
+        );
+    }
+    Ok(report)
 }
 
 fn report(
@@ -199,15 +211,6 @@ impl Media {
     /// What is told of media that are not ours.
     fn warnings(&self, edits: &Edits) -> Result<Vec<String>> {
         let mut warnings = Vec::new();
-        let field = self.editor.application_use()?;
-        let implanted = field.windows(10).any(|window| window == b"ISO MD5SUM");
-        if implanted && !edits.is_empty() {
-            warnings.push(
-                "the MD5 sum that implantisomd5 put on these media no longer fits; checkisomd5 and rd.live.check of dracut refuse \
-                 them until it is implanted anew"
-                    .to_owned(),
-            );
-        }
         if !edits.parameters.is_empty() || edits.additions.is_some() {
             warnings.extend(self.esp_menus()?.into_iter().map(|path| {
                 format!(

@@ -17,6 +17,7 @@ fn checked(covered: u64) -> (Fake, Vec<u8>) {
         algorithm: Algorithm::Blake3,
         chunk: chunk as u64,
         covered,
+        blanks: vec![],
         digests,
     };
     let mut fake = machine("rd.live.check");
