@@ -627,7 +627,8 @@ fn an_environment_block_takes_no_other_files_place() {
         image.files.insert(path.to_owned(), block.clone());
         let config = image.configure(&boot(&["6.1"]));
         assert_eq!(config.origin, Origin::Edited);
-        assert_eq!(config.files.len(), 2, "{path}");
+        // grub.cfg, loopback.cfg and .disk/info.
+        assert_eq!(config.files.len(), 3, "{path}");
         assert!(!text(&config).contains("load_env"), "{path}");
     }
 }

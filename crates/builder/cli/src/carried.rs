@@ -11,11 +11,12 @@ use source::{Media, RootOnMedia};
 use crate::job::Job;
 
 /// Files of media that every build makes anew, or that only fit the medium that they are on; folders end with a slash.
-const MADE_ANEW: [&str; 15] = [
+const MADE_ANEW: [&str; 16] = [
     "boot.catalog",
     "boot/efi/",
     "boot/grub/efiboot.img",
     "boot/grub/i386-pc/",
+    "boot/grub/loopback.cfg",
     "boot/grub2/efiboot.img",
     "boot/grub2/i386-pc/",
     "efi/",

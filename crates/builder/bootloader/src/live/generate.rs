@@ -164,7 +164,7 @@ pub(super) fn menu_entry(entry: &LiveEntry, boot: &LiveBoot, commands: Commands)
 }
 
 /// A title without characters that end a line.
-fn one_line(title: &str) -> String {
+pub(super) fn one_line(title: &str) -> String {
     title.replace(|character: char| character.is_control(), " ")
 }
 

@@ -16,6 +16,7 @@ mod edit;
 mod entry;
 mod generate;
 mod kernels;
+mod loopback;
 mod variables;
 
 use std::collections::BTreeMap;
@@ -124,8 +125,8 @@ pub enum Origin {
 pub struct LiveConfig {
     /// Where `grub.cfg` comes from.
     pub origin: Origin,
-    /// Files for the media by absolute path: `grub.cfg`, the environment blocks that it loads, and `/.disk/info`, by which Debian's GRUB
-    /// for CDs knows media.
+    /// Files for the media by absolute path: `grub.cfg`, the environment blocks that it loads, `loopback.cfg` for a GRUB that has the media
+    /// in a file, and `/.disk/info`, by which Debian's GRUB for CDs knows media.
     pub files: BTreeMap<String, Vec<u8>>,
     /// What a GRUB with another prefix reads first, for the places of [`redirector_paths`].
     pub redirector: String,
@@ -186,18 +187,7 @@ pub fn configure(image: &ImageConfig<'_>, boot: &LiveBoot) -> Result<LiveConfig>
     let known = entry::known_entries(script.as_ref(), &variables, &bls, boot);
     let fallback = fallback_arguments(image, &known)?;
     let (text, entries) = generate::generate(boot, script.as_ref(), known, &fallback);
-    let files = BTreeMap::from([
-        (config_path(boot), text),
-        (
-            DISK_INFO.to_owned(),
-            format!(
-                "{}
-",
-                boot.title
-            )
-            .into_bytes(),
-        ),
-    ]);
+    let files = files_with(boot, text, &entries);
     Ok(LiveConfig {
         origin: Origin::Generated { reason },
         files,
@@ -224,11 +214,7 @@ fn edited_config(
     };
     let (text, entries) = closing.close(edited.text, edited.entries);
     let mut files = variables.environment_files();
-    files.insert(config_path(boot), text);
-    files.insert(
-        DISK_INFO.to_owned(),
-        format!("{}\n", boot.title).into_bytes(),
-    );
+    files.extend(files_with(boot, text, &entries));
     Ok(LiveConfig {
         origin: Origin::Edited,
         files,
@@ -236,6 +222,17 @@ fn edited_config(
         entries,
         warnings,
     })
+}
+
+/// The files that all media have, with the text of `grub.cfg`.
+fn files_with(boot: &LiveBoot, text: Vec<u8>, entries: &[LiveEntry]) -> BTreeMap<String, Vec<u8>> {
+    let info = format!("{}\n", boot.title).into_bytes();
+    let mut files = BTreeMap::from([(config_path(boot), text), (DISK_INFO.to_owned(), info)]);
+    if boot.medium != Medium::Network {
+        let text = loopback::config(boot, entries).into_bytes();
+        files.insert(loopback::PATH.to_owned(), text);
+    }
+    files
 }
 
 fn config_path(boot: &LiveBoot) -> String {
