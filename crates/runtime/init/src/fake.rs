@@ -54,6 +54,8 @@ pub(crate) struct Fake {
     pub(crate) answers: BTreeMap<String, Finished>,
     /// The inputs of the programs that were run, in order.
     pub(crate) inputs: Vec<Vec<u8>>,
+    /// What is pressed each time that keys are asked for.
+    pub(crate) keys: VecDeque<Vec<u8>>,
     now: Duration,
     pub(crate) net: net::FakeNet,
     /// Files that were made, with what was written to them so far.
@@ -215,6 +217,16 @@ impl System for Fake {
     }
     fn console(&mut self, text: &str) {
         self.screen.push_str(text);
+    }
+
+    fn watch_keys(&mut self) -> io::Result<()> {
+        self.act("keys watched".to_owned())
+    }
+    fn pressed_keys(&mut self) -> Vec<u8> {
+        self.keys.pop_front().unwrap_or_default()
+    }
+    fn ignore_keys(&mut self) {
+        self.done.push("keys ignored".to_owned());
     }
 
     fn read(&self, path: &str, limit: usize) -> io::Result<Vec<u8>> {

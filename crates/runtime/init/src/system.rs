@@ -112,6 +112,13 @@ pub(crate) trait System: Network {
     /// Writes text to the console at once, whatever `quiet` says.
     fn console(&mut self, text: &str);
 
+    /// Begins to see keys that are pressed on the consoles.
+    fn watch_keys(&mut self) -> io::Result<()>;
+    /// What was pressed since the last time, as the consoles send it; does not wait.
+    fn pressed_keys(&mut self) -> Vec<u8>;
+    /// The consoles are as they were before [`watch_keys`](Self::watch_keys).
+    fn ignore_keys(&mut self);
+
     /// The bytes of a small file; an error where it has more than `limit`.
     fn read(&self, path: &str, limit: usize) -> io::Result<Vec<u8>>;
     /// Writes a small file.

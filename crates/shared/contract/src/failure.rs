@@ -152,8 +152,8 @@ codes! {
         "check that the URL in root= names an ISO, a squashfs or an EROFS image";
     FETCH_CERTIFICATE = "L0220", Find, "the server's certificate is not accepted",
         "check the machine's clock and the server's certificate, and that the image has its authority's certificate";
-    NO_CHECKSUMS = "L0301", Verify, "a media check was asked for, and the medium has no table for it",
-        "boot without rd.live.check, or build the media with checksums";
+    NO_CHECKSUMS = "L0301", Verify, "a media check was asked for, and there is nothing on the medium to check it by",
+        "boot without rd.live.check, or use media with our table or a checksum of isomd5sum or checkmedia";
     CHECKSUMS_DAMAGED = "L0302", Verify, "the media check's table is damaged",
         "write the medium again";
     MEDIUM_DAMAGED = "L0303", Verify, "the medium is not what was built",

@@ -20,6 +20,13 @@ const ERROR: u8 = 3;
 const INFO: u8 = 6;
 const DEBUG: u8 = 7;
 
+/// The consoles' names, as the kernel has them.
+pub(super) fn names() -> Vec<String> {
+    let names = files::read(ACTIVE, 4096).unwrap_or_default();
+    let names = String::from_utf8_lossy(&names);
+    names.split_ascii_whitespace().map(str::to_owned).collect()
+}
+
 /// Where lines go.
 #[derive(Debug)]
 pub(super) struct Console {
@@ -81,10 +88,9 @@ impl Console {
 
     pub(super) fn show(&mut self, text: &str) {
         if self.screens.is_empty() {
-            let names = files::read(ACTIVE, 4096).unwrap_or_default();
-            let names = String::from_utf8_lossy(&names).into_owned();
-            self.screens = names
-                .split_ascii_whitespace()
+            self.screens = names()
+                .iter()
+                .map(String::as_str)
                 .chain(["console"])
                 .map(|name| File::options().write(true).open(format!("/dev/{name}")))
                 .filter_map(Result::ok)

@@ -4,6 +4,7 @@
 mod console;
 mod eject;
 mod files;
+mod keys;
 mod last;
 mod loopdev;
 mod mapper;
@@ -43,6 +44,7 @@ const SHELLS: [&str; 4] = ["/bin/sh", "/usr/bin/sh", "/bin/bash", "/usr/bin/bash
 #[derive(Debug, Default)]
 pub(crate) struct Machine {
     console: console::Console,
+    keys: keys::Keys,
     uevents: Option<OwnedFd>,
     /// Loop devices go with their last user: we are one until something is mounted.
     loops: Vec<(String, File)>,
@@ -78,6 +80,19 @@ impl System for Machine {
 
     fn console(&mut self, text: &str) {
         self.console.show(text);
+    }
+
+    fn watch_keys(&mut self) -> io::Result<()> {
+        self.keys = keys::Keys::watch()?;
+        Ok(())
+    }
+
+    fn pressed_keys(&mut self) -> Vec<u8> {
+        self.keys.pressed()
+    }
+
+    fn ignore_keys(&mut self) {
+        self.keys = keys::Keys::default();
     }
 
     fn read(&self, path: &str, limit: usize) -> io::Result<Vec<u8>> {
