@@ -9,7 +9,7 @@ use contract::failure::{Failure, OVERLAY_MOUNT, OVERLAY_SPACE};
 use contract::media;
 use contract::request::{Form, Request};
 
-use super::base::Base;
+use super::base::{self, Base};
 use super::persistence::Place;
 use super::{Boot, OrStop as _, snapshot};
 use crate::system::{Mount, MountFlags};
@@ -109,7 +109,7 @@ fn form(request: &Request, base: &Base) -> Form {
     match request.layer.form {
         Form::Snapshot if base.image.is_none() => Form::Overlay,
         Form::Fitting if base.image.is_none() || base.maker.has_overlays() => Form::Overlay,
-        Form::Fitting if base.in_memory => Form::Direct,
+        Form::Fitting if base.in_memory && base.file.is_some() => Form::Direct,
         Form::Fitting => Form::Snapshot,
         form => form,
     }
@@ -117,15 +117,22 @@ fn form(request: &Request, base: &Base) -> Form {
 
 /// The upper and work folders, on a tmpfs of their own: its size is the limit, and programs and devices work there.
 fn prepare(boot: &mut Boot<'_>, request: &Request) -> io::Result<()> {
+    let data = format!("mode=755,{}", request.layer.tmpfs_options());
+    let is_there = base::is_mounted(boot, media::OVERLAY_MOUNT);
     let system = &mut *boot.system;
-    system.make_dir(media::OVERLAY_MOUNT)?;
-    system.mount(&Mount {
-        source: "tmpfs",
-        target: media::OVERLAY_MOUNT,
-        kind: "tmpfs",
-        flags: MountFlags::empty(),
-        data: &format!("mode=755,{}", request.layer.tmpfs_options()),
-    })?;
+    if is_there {
+        // A store for a snapshot that could not be had is still held by its loop device.
+        system.remount(media::OVERLAY_MOUNT, MountFlags::empty(), &data)?;
+    } else {
+        system.make_dir(media::OVERLAY_MOUNT)?;
+        system.mount(&Mount {
+            source: "tmpfs",
+            target: media::OVERLAY_MOUNT,
+            kind: "tmpfs",
+            flags: MountFlags::empty(),
+            data: &data,
+        })?;
+    }
     for (link, name) in [(media::UPPER, "overlayfs"), (media::WORK, "ovlwork")] {
         let folder = format!("{}/{name}", media::OVERLAY_MOUNT);
         system.make_dir(&folder)?;

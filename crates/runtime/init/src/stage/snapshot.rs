@@ -57,8 +57,8 @@ pub(super) fn run(
     // A file system that is mounted already is not mounted from a second device.
     let unmounted = boot.system.unmount(media::LOWER);
     unmounted.map_err(|error| format!("{}: {error}", media::LOWER))?;
-    let made = stack(boot, request, (&image, store))
-        .and_then(|device| mount(boot, request, (&device, image.kind), root));
+    let made =
+        stack(boot, request, (&image, store)).and_then(|()| mount(boot, request, image.kind, root));
     if made.is_err() {
         for name in [ROOT, READ_ONLY, BASE] {
             let _ = boot.system.unmap(name);
@@ -100,7 +100,7 @@ pub(super) fn direct(
     let made = attached
         .map_err(|error| format!("attaching {file} to a loop device: {error}"))
         .and_then(|device| linear(boot, ROOT, (&device, image.sectors), Access::Write))
-        .and_then(|device| mount(boot, request, (&device, image.kind), root));
+        .and_then(|_| mount(boot, request, image.kind, root));
     if made.is_err() {
         let _ = boot.system.unmap(ROOT);
         publish_lower(boot, image.device, image.kind);
@@ -140,12 +140,12 @@ fn private_copy(boot: &mut Boot<'_>, request: &Request, from: &str) -> Result<St
     Ok(target.to_owned())
 }
 
-/// Makes the devices; answers with the one to mount.
+/// Makes the devices.
 fn stack(
     boot: &mut Boot<'_>,
     request: &Request,
     (image, store): (&Image<'_>, Store<'_>),
-) -> Result<String, String> {
+) -> Result<(), String> {
     let all = (image.device, image.sectors);
     linear(boot, BASE, all, Access::Read)?;
     let (origin, store) = match store {
@@ -167,12 +167,8 @@ fn stack(
     };
     // `O`: a full store is told to the kernel as such, and reads go on.
     let parameters = format!("{origin} {store} PO {CHUNK}");
-    map(
-        boot,
-        ROOT,
-        (image.sectors, "snapshot", &parameters),
-        Access::Write,
-    )
+    let row = (image.sectors, "snapshot", parameters.as_str());
+    map(boot, ROOT, row, Access::Write).map(drop)
 }
 
 fn linear(
@@ -234,13 +230,10 @@ fn memory_store(
         .map_err(|error| format!("{file}, of {len} bytes: {error}"))
 }
 
-fn mount(
-    boot: &mut Boot<'_>,
-    request: &Request,
-    (device, kind): (&str, &str),
-    root: &str,
-) -> Result<(), String> {
-    overlay::mount_root(boot, request, (device, root, kind), "")
+/// Mounts the root by the name that programs know it by.
+fn mount(boot: &mut Boot<'_>, request: &Request, kind: &str, root: &str) -> Result<(), String> {
+    let device = mapped(ROOT);
+    overlay::mount_root(boot, request, (&device, root, kind), "")
         .map_err(|error| format!("mounting {device} as {kind}: {error}"))
 }
 

@@ -94,7 +94,8 @@ pub(super) fn attach(file: &str, access: Access) -> io::Result<(File, String)> {
         // SAFETY: LOOP_CTL_GET_FREE takes nothing and answers with the device's number.
         let number = unsafe { ioctl(&control, Number::<LOOP_CTL_GET_FREE>(0)) }?;
         let path = format!("/dev/loop{number}");
-        let device = File::open(&path)?;
+        // The kernel makes it read-only where it is configured through a handle that cannot write.
+        let device = File::options().read(true).write(writes).open(&path)?;
         match configure(&device, &backing, file, access) {
             Ok(()) => return Ok((device, path)),
             Err(Errno::BUSY) => {}

@@ -262,7 +262,8 @@ pub(super) fn unmount_medium(boot: &mut Boot<'_>) {
     }
 }
 
-fn is_mounted(boot: &Boot<'_>, path: &str) -> bool {
+/// Whether something is mounted at this folder.
+pub(super) fn is_mounted(boot: &Boot<'_>, path: &str) -> bool {
     let table = boot.system.read("/proc/self/mounts", MOUNTS);
     let table = table.unwrap_or_default();
     String::from_utf8_lossy(&table)

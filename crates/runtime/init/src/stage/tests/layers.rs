@@ -36,7 +36,7 @@ fn bare(extra: &str) -> Fake {
             "MemTotal: 102400 kB\nMemAvailable:    1024000 kB\n",
         )
         .appears(1, "sr0", iso("CDROM"));
-    for root in [media::OVERLAY_SOURCE, "/dev/dm-live-rw"] {
+    for root in [media::OVERLAY_SOURCE, "/dev/mapper/live-rw"] {
         fake.on_mount(root, "sbin/init", "");
     }
     fake
@@ -98,7 +98,7 @@ fn an_image_in_an_image_is_made_writable_by_a_snapshot() {
             "create /run/initramfs/overlay/store of 4194304",
             "loop-rw /run/initramfs/overlay/store",
             "map-rw live-rw: 0 16384 snapshot /dev/loop1 /dev/loop2 PO 8",
-            "mount ext4 /dev/dm-live-rw /sysroot",
+            "mount ext4 /dev/mapper/live-rw /sysroot",
             "mount ext4 /dev/mapper/live-base /run/rootfsbase",
         ]
     );
@@ -192,7 +192,8 @@ fn a_snapshot_of_btrfs_is_never_mounted_beside_what_it_is_of() {
     let steps = steps(&mut fake);
     assert_eq!(
         steps.last().unwrap(),
-        "mount btrfs /dev/dm-live-rw /sysroot compress=zstd,noatime".trim_end_matches(",noatime")
+        "mount btrfs /dev/mapper/live-rw /sysroot compress=zstd,noatime"
+            .trim_end_matches(",noatime")
     );
     assert!(steps.contains(&"unmount /run/rootfsbase".to_owned()));
     let mut fake = nested("xfs", "");
@@ -235,7 +236,7 @@ fn an_image_in_memory_is_written_itself() {
             "unmount /run/rootfsbase",
             "loop-rw /run/initramfs/rootfs.img",
             "map-rw live-rw: 0 16384 linear /dev/loop0 0",
-            "mount ext4 /dev/dm-live-rw /sysroot",
+            "mount ext4 /dev/mapper/live-rw /sysroot",
             "bind /sysroot /run/rootfsbase",
         ]
     );
@@ -261,7 +262,7 @@ fn a_private_copy_is_written_and_what_it_came_from_is_released() {
         at("unmount /run/rootfsbase"),
         at("loop-rw /run/initramfs/fsimg/rootfs.img"),
         at("map-rw live-rw: 0 16384 linear /dev/loop3 0"),
-        at("mount ext4 /dev/dm-live-rw /sysroot"),
+        at("mount ext4 /dev/mapper/live-rw /sysroot"),
         at("bind /sysroot /run/rootfsbase"),
         at("unmount /run/initramfs/squashfs"),
     ];
@@ -304,7 +305,7 @@ fn a_snapshot_that_fails_at_any_step_leaves_nothing_and_the_root_gets_an_overlay
         "create /run/initramfs/overlay/store of 4194304",
         "loop-rw /run/initramfs/overlay/store",
         "map-rw live-rw: 0 16384 snapshot /dev/loop1 /dev/loop2 PO 8",
-        "mount ext4 /dev/dm-live-rw /sysroot",
+        "mount ext4 /dev/mapper/live-rw /sysroot",
     ] {
         let mut fake = nested("ext4", "rd.live.overlay.size=4");
         fake.refuse(operation, Errno::INVAL);
@@ -571,7 +572,7 @@ fn a_store_at_a_place_is_written_or_only_read() {
             "unmount /run/rootfsbase",
             "map live-base: 0 16384 linear /dev/loop1 0",
             "map-rw live-rw: 0 16384 snapshot /dev/loop1 /dev/sdb2 PO 8",
-            "mount ext4 /dev/dm-live-rw /sysroot",
+            "mount ext4 /dev/mapper/live-rw /sysroot",
             "mount ext4 /dev/mapper/live-base /run/rootfsbase",
         ]
     );
@@ -586,7 +587,7 @@ fn a_store_at_a_place_is_written_or_only_read() {
             "create /run/initramfs/overlay/store of 4194304",
             "loop-rw /run/initramfs/overlay/store",
             "map-rw live-rw: 0 16384 snapshot /dev/dm-live-ro /dev/loop2 PO 8",
-            "mount ext4 /dev/dm-live-rw /sysroot",
+            "mount ext4 /dev/mapper/live-rw /sysroot",
             "mount ext4 /dev/mapper/live-base /run/rootfsbase",
         ]
     );
