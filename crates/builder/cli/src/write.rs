@@ -6,7 +6,6 @@ use std::sync::Arc;
 use block::{Content, Piece};
 use config::Plan;
 use config::settings::OutputFormat;
-use contract::media as places;
 use media::files::Files;
 use media::iso::Description;
 use media::late::{Late, Progress as Step};
@@ -134,10 +133,7 @@ fn write_netboot(
             }
             report.placed.iter().map(|placed| placed.len).sum()
         }
-        _ => {
-            let target = netboot.payload(places::FULL_OS_INITRAMFS)?;
-            parts.payload.write(&target, step)?
-        }
+        _ => netboot.write(parts.payload, step)?,
     };
     let report = netboot.commit(files)?;
     Ok(Written {

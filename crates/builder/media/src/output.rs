@@ -146,7 +146,9 @@ pub(crate) fn unnamed(path: &Path) -> Result<DiskFile> {
     DiskFile::from_file(file, path)
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// The folder that `path` is in: the one of the process for a bare name.
+#[must_use]
+pub fn folder_of(path: &Path) -> &Path {
     path.parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."))

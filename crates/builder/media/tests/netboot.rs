@@ -6,8 +6,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use block::{Content, DiskFile, Kind, WriteAt as _};
+use block::{Content, DiskFile, Kind, WriteAt};
 use media::files::Files;
+use media::late::{Late, Progress};
 use media::netboot::manifest::{self, Manifest};
 use media::netboot::{Netboot, Shape};
 use tree::Timestamp;
@@ -48,6 +49,58 @@ fn contents(path: &Path) -> BTreeMap<String, Vec<u8>> {
         }
     }
     found
+}
+
+/// A file in parts, each with its place.
+struct Parts(&'static [(u64, &'static [u8])]);
+
+impl Late for Parts {
+    fn path(&self) -> &str {
+        "boot/initrd.img"
+    }
+
+    fn max_len(&self) -> u64 {
+        100
+    }
+
+    fn write(&self, target: &dyn WriteAt, _: &(dyn Fn(Progress) + Sync)) -> block::Result<u64> {
+        let mut len = 0;
+        for (at, bytes) in self.0 {
+            target.write_all_at(bytes, *at)?;
+            len = len.max(at + bytes.len() as u64);
+        }
+        Ok(len)
+    }
+}
+
+#[test]
+fn the_manifest_has_the_digest_of_a_large_file_in_whatever_order_it_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, parts) in [
+        ("in_order", Parts(&[(0, b"ab"), (2, b"cd")])),
+        ("out_of_order", Parts(&[(2, b"cd"), (0, b"ab")])),
+        ("changed", Parts(&[(0, b"xb"), (2, b"cd"), (0, b"a")])),
+        (
+            "with_a_hole_filled",
+            Parts(&[(0, b"a"), (3, b"d"), (1, b"bc")]),
+        ),
+    ] {
+        for shape in [Shape::Folder, Shape::TarGz] {
+            let path = folder.path().join(format!("{name}-{shape:?}"));
+            let mut netboot = Netboot::create(&path, shape).unwrap();
+            assert_eq!(netboot.write(&parts, &|_| {}).unwrap(), 4);
+            netboot.commit(files(&["b"])).unwrap();
+            if shape == Shape::Folder {
+                let bytes = fs::read(path.join(manifest::PATH)).unwrap();
+                let entries = Manifest::parse(&bytes).unwrap().files;
+                assert_eq!(
+                    entries[1],
+                    manifest::entry("boot/initrd.img", &b"abcd".to_vec()).unwrap()
+                );
+                assert_eq!(fs::read(path.join("boot/initrd.img")).unwrap(), b"abcd");
+            }
+        }
+    }
 }
 
 #[test]

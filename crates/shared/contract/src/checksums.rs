@@ -17,7 +17,7 @@
 
 use std::fmt::Write as _;
 
-use crate::Error;
+use crate::{Error, hex};
 
 const WHAT: &str = "media check table";
 const HEADER: &str = "liveos media check 2";
@@ -155,9 +155,7 @@ impl Checksums {
             let _ = writeln!(text, "blank {start} {len}");
         }
         for digest in &self.digests {
-            for byte in digest {
-                let _ = write!(text, "{byte:02x}");
-            }
+            text.push_str(&hex::print(digest));
             text.push('\n');
         }
         text
@@ -215,20 +213,7 @@ fn number(value: &str, index: usize) -> Result<u64, Error> {
 }
 
 fn digest(line: &str) -> Option<[u8; DIGEST_LEN]> {
-    let nibble = |b: u8| {
-        char::from(b)
-            .to_digit(16)
-            .and_then(|d| u8::try_from(d).ok())
-    };
-    let (pairs, rest) = line.as_bytes().as_chunks::<2>();
-    let mut digest = [0; DIGEST_LEN];
-    if pairs.len() != DIGEST_LEN || !rest.is_empty() {
-        return None;
-    }
-    for (byte, [high, low]) in digest.iter_mut().zip(pairs) {
-        *byte = nibble(*high)?.checked_shl(4)? | nibble(*low)?;
-    }
-    Some(digest)
+    hex::parse(line)?.try_into().ok()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! * [`failure`]: why a boot stops, and what to do.
 //! * [`module_index`]: the kernel modules of an initramfs, and which device asks for which.
 //! * [`checksums`]: the media check's table.
+//! * [`hex`]: how digests are written.
 //! * [`attributes`]: the extended attributes of a system that is an initramfs.
 //!
 //! Everything is text to a value and back. This crate touches no file, and computes no digest.
@@ -26,6 +27,7 @@ pub mod checksums;
 pub mod cmdline;
 mod error;
 pub mod failure;
+pub mod hex;
 pub mod label;
 pub mod media;
 pub mod module_index;

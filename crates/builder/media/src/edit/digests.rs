@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use block::{Error, ReadAt, Result, read_vec};
 use contract::checksums::{Algorithm, Checksums, DIGEST_LEN, MAX_LEN, blank_out};
+use contract::hex;
 use formats::iso9660::Editor;
 
 use super::room::path_of;
@@ -86,7 +87,7 @@ impl Table {
         let new = self.compare(source, chunks)?;
         for (number, (_, known, now)) in chunks.iter().zip(new) {
             if known != now {
-                let text: String = now.iter().map(|byte| format!("{byte:02x}")).collect();
+                let text = hex::print(&now);
                 let at = self.offset + self.header + number * LINE;
                 target.write_all_at(text.as_bytes(), at)?;
             }

@@ -184,24 +184,11 @@ mod hex {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
     pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
-        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        to.serialize_str(&digits)
+        to.serialize_str(&contract::hex::print(bytes))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(from)?;
-        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-        if !rest.is_empty() {
-            return Err(D::Error::custom("an odd number of digits"));
-        }
-        let digit = |byte: u8| char::from(byte).to_digit(16);
-        pairs
-            .iter()
-            .map(|[high, low]| {
-                let value = digit(*high).zip(digit(*low));
-                let value = value.and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
-                value.ok_or_else(|| D::Error::custom("no hexadecimal digit"))
-            })
-            .collect()
+        contract::hex::parse(&text).ok_or_else(|| D::Error::custom("no hexadecimal digits"))
     }
 }

@@ -9,6 +9,7 @@ use formats::tar;
 use tree::{Inode, Metadata, Node, Tree, TreePath};
 
 use super::manifest::{self, Manifest};
+use super::payload::Payload;
 use super::{Report, failed};
 use crate::files::Files;
 use crate::late::Sequential;
@@ -19,7 +20,6 @@ use crate::output::{Output, unnamed};
 pub(super) struct Staging {
     path: PathBuf,
     output: Output,
-    payloads: Vec<(String, Arc<DiskFile>)>,
 }
 
 impl Staging {
@@ -27,23 +27,23 @@ impl Staging {
         Ok(Self {
             path: path.to_path_buf(),
             output: Output::create(path)?,
-            payloads: Vec::new(),
         })
     }
 
-    pub(super) fn payload(&mut self, path: &str) -> Result<Arc<DiskFile>> {
-        let file = Arc::new(unnamed(&self.path)?);
-        self.payloads.push((path.to_owned(), Arc::clone(&file)));
-        Ok(file)
+    /// A file beside the output, for a large file of the tar.
+    pub(super) fn file(&self) -> Result<DiskFile> {
+        unnamed(&self.path)
     }
 
-    pub(super) fn commit(self, mut files: Files) -> Result<Report> {
-        for (path, file) in &self.payloads {
-            files.put(path, Content::from_source(Arc::new(file.remeasured()?)))?;
-        }
+    pub(super) fn commit(self, payloads: &[Payload], mut files: Files) -> Result<Report> {
         let mut entries = Vec::new();
         for (path, content, _) in files.contents() {
             entries.push(manifest::entry(&path, content)?);
+        }
+        for payload in payloads {
+            entries.push(payload.entry()?);
+            let file = Arc::new(payload.file.remeasured()?);
+            files.put(&payload.path, Content::from_source(file))?;
         }
         let text = Manifest::new(entries).print();
         files.put(manifest::PATH, Content::from_bytes(text.into_bytes()))?;

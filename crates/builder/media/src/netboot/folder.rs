@@ -6,15 +6,15 @@ use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use block::{Content, DiskFile, Error, Result};
 use rustix::fs::{CWD, RenameFlags};
 
-use super::manifest::{self, Manifest};
+use super::manifest::{self, Entry, Manifest};
+use super::payload::Payload;
 use super::{Report, failed};
 use crate::files::Files;
-use crate::parts::for_each_part;
+use crate::output::folder_of;
 
 /// What stands at the output's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,14 +36,13 @@ pub(super) struct Staging {
     standing: Standing,
     /// Whether `path` is a mount point: `aside` is in it, and the files are moved one by one.
     in_place: bool,
-    payloads: Vec<(String, Arc<DiskFile>)>,
     committed: bool,
 }
 
 impl Staging {
     pub(super) fn create(path: &Path) -> Result<Self> {
         let standing = standing(path)?;
-        let parent = parent(path);
+        let parent = folder_of(path);
         if !parent.is_dir() {
             let message = format!(
                 "the folder {} does not exist; make it first",
@@ -66,21 +65,15 @@ impl Staging {
             aside,
             standing,
             in_place,
-            payloads: Vec::new(),
             committed: false,
         })
     }
 
-    pub(super) fn payload(&mut self, path: &str) -> Result<Arc<DiskFile>> {
-        let file = Arc::new(self.open(path)?);
-        self.payloads.push((path.to_owned(), Arc::clone(&file)));
-        Ok(file)
-    }
-
-    fn open(&self, path: &str) -> Result<DiskFile> {
+    /// A file that will be at `path` of the folder.
+    pub(super) fn file(&self, path: &str) -> Result<DiskFile> {
         let full = self.aside.join(path);
         let refuse = |error| failed(&full, error);
-        fs::create_dir_all(parent(&full)).map_err(refuse)?;
+        fs::create_dir_all(folder_of(&full)).map_err(refuse)?;
         let file = fs::File::options()
             .read(true)
             .write(true)
@@ -90,18 +83,17 @@ impl Staging {
         DiskFile::from_file(file, &full)
     }
 
-    pub(super) fn commit(mut self, files: &Files) -> Result<Report> {
-        let mut entries = Vec::new();
-        for (path, file) in &self.payloads {
-            file.file()
-                .sync_all()
-                .map_err(|error| failed(&self.path, error))?;
-            entries.push(manifest::entry(path, &file.remeasured()?)?);
-        }
-        for (path, content, metadata) in files.contents() {
-            self.write(&path, content, metadata.permissions)?;
-            entries.push(manifest::entry(&path, content)?);
-        }
+    pub(super) fn commit(mut self, payloads: &[Payload], files: &Files) -> Result<Report> {
+        let entries = std::thread::scope(|scope| -> Result<Vec<Entry>> {
+            // An ISO is not written in order, so its digest is made of what was written: meanwhile the other files are.
+            let summed = scope.spawn(|| payloads.iter().map(Payload::entry).collect());
+            let mut entries = self.write_all(payloads, files)?;
+            let summed: Result<Vec<Entry>> = summed
+                .join()
+                .map_err(|_| Error::corrupt("summing the media", "a thread gave up"))?;
+            entries.extend(summed?);
+            Ok(entries)
+        })?;
         let len = entries.iter().map(|entry| entry.size).sum();
         let text = Manifest::new(entries).print();
         self.write(
@@ -115,14 +107,30 @@ impl Staging {
         Ok(Report { len })
     }
 
-    fn write(&self, path: &str, content: &Content, mode: u16) -> Result<()> {
-        let file = self.open(path)?;
+    /// Syncs the payloads and writes the other files: the entries of these.
+    fn write_all(&self, payloads: &[Payload], files: &Files) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for payload in payloads {
+            let synced = payload.file.file().sync_all();
+            synced.map_err(|error| failed(&self.path, error))?;
+        }
+        for (path, content, metadata) in files.contents() {
+            entries.push(self.write(&path, content, metadata.permissions)?);
+        }
+        Ok(entries)
+    }
+
+    fn write(&self, path: &str, content: &Content, mode: u16) -> Result<Entry> {
+        let file = self.file(path)?;
         let refuse = |error| failed(file.path(), error);
         let mut out = file.file();
-        for_each_part(content, &mut |part, _| out.write_all(part).map_err(refuse))?;
+        let entry = manifest::entry_of(path, content, &mut |part| {
+            out.write_all(part).map_err(refuse)
+        })?;
         let permissions = fs::Permissions::from_mode(u32::from(mode));
         out.set_permissions(permissions).map_err(refuse)?;
-        out.sync_all().map_err(refuse)
+        out.sync_all().map_err(refuse)?;
+        Ok(entry)
     }
 
     /// All files and folders get the time of the media, so that a copy of the folder is the same every time.
@@ -163,7 +171,7 @@ impl Staging {
                 fs::remove_dir_all(&self.aside)?;
             }
         }
-        sync_folder(parent(&self.path));
+        sync_folder(folder_of(&self.path));
         Ok(())
     }
 
@@ -269,12 +277,6 @@ fn list(path: &Path, below: &Path, found: &mut BTreeSet<PathBuf>) -> std::io::Re
         }
     }
     Ok(())
-}
-
-fn parent(path: &Path) -> &Path {
-    path.parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
 }
 
 fn is_mount_point(path: &Path, parent: &Path) -> bool {

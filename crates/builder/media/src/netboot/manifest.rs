@@ -7,6 +7,7 @@
 //! It is the last file that is written, so that a folder with it is whole; and it says which files a later build may replace.
 
 use block::{ReadAt, Result};
+use contract::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -76,19 +77,53 @@ impl Manifest {
 ///
 /// Whatever reading answers.
 pub fn entry(path: &str, content: &dyn ReadAt) -> Result<Entry> {
-    let mut hasher = Sha256::new();
-    for_each_part(content, &mut |part, _| {
-        hasher.update(part);
-        Ok(())
-    })
-    .map_err(|error| error.while_doing(format!("reading {path}")))?;
-    Ok(Entry {
-        path: path.to_owned(),
-        size: content.len(),
-        sha256: hex(&hasher.finalize()),
-    })
+    entry_of(path, content, &mut |_| Ok(()))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// The same, of a content that is read for something else too: `take` gets it part by part.
+///
+/// # Errors
+///
+/// Whatever reading and `take` answer.
+pub(super) fn entry_of(
+    path: &str,
+    content: &dyn ReadAt,
+    take: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<Entry> {
+    let mut summed = Summed::default();
+    for_each_part(content, &mut |part, _| {
+        summed.take(part);
+        take(part)
+    })
+    .map_err(|error| error.while_doing(format!("reading {path}")))?;
+    Ok(summed.entry(path))
+}
+
+/// A file on its way, byte by byte from its start.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Summed {
+    hasher: Sha256,
+    len: u64,
+}
+
+impl Summed {
+    /// The bytes that come next.
+    pub(super) fn take(&mut self, part: &[u8]) {
+        self.hasher.update(part);
+        self.len += ReadAt::len(part);
+    }
+
+    /// How many bytes came.
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// The entry of what came, as the file at `path`.
+    pub(super) fn entry(self, path: &str) -> Entry {
+        Entry {
+            path: path.to_owned(),
+            size: self.len,
+            sha256: hex::print(&self.hasher.finalize()),
+        }
+    }
 }

@@ -7,13 +7,16 @@
 mod archive;
 mod folder;
 pub mod manifest;
+mod payload;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use block::{DiskFile, Error, Result};
 
+use self::payload::Payload;
 use crate::files::Files;
+use crate::late::{Late, Progress};
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +31,7 @@ pub enum Shape {
 #[derive(Debug)]
 pub struct Netboot {
     inner: Inner,
+    payloads: Vec<Payload>,
 }
 
 #[derive(Debug)]
@@ -55,7 +59,10 @@ impl Netboot {
             Shape::Folder => Inner::Folder(folder::Staging::create(path)?),
             Shape::TarGz => Inner::Tar(archive::Staging::create(path)?),
         };
-        Ok(Self { inner })
+        Ok(Self {
+            inner,
+            payloads: Vec::new(),
+        })
     }
 
     /// A file of the media at `path` that is written apart from the others, because it is large: it is there when the answer was written.
@@ -64,10 +71,29 @@ impl Netboot {
     ///
     /// [`Kind::Io`](block::Kind::Io).
     pub fn payload(&mut self, path: &str) -> Result<Arc<DiskFile>> {
-        match &mut self.inner {
-            Inner::Folder(staging) => staging.payload(path),
-            Inner::Tar(staging) => staging.payload(path),
-        }
+        let file = self.file(path)?;
+        self.payloads.push(Payload::new(path, Arc::clone(&file)));
+        Ok(file)
+    }
+
+    fn file(&self, path: &str) -> Result<Arc<DiskFile>> {
+        let file = match &self.inner {
+            Inner::Folder(staging) => staging.file(path)?,
+            Inner::Tar(staging) => staging.file()?,
+        };
+        Ok(Arc::new(file))
+    }
+
+    /// Writes a large file of the media at once, and answers with its length in bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Io`](block::Kind::Io), and what `late` answers.
+    pub fn write(&mut self, late: &dyn Late, progress: &(dyn Fn(Progress) + Sync)) -> Result<u64> {
+        let mut payload = Payload::new(late.path(), self.file(late.path())?);
+        let len = payload.write(late, progress)?;
+        self.payloads.push(payload);
+        Ok(len)
     }
 
     /// Writes `files` and the manifest beside the payloads, syncs all, and puts it at its place.
@@ -77,8 +103,8 @@ impl Netboot {
     /// Whatever reading or writing answers; what stood at the place is untouched then.
     pub fn commit(self, files: Files) -> Result<Report> {
         match self.inner {
-            Inner::Folder(staging) => staging.commit(&files),
-            Inner::Tar(staging) => staging.commit(files),
+            Inner::Folder(staging) => staging.commit(&self.payloads, &files),
+            Inner::Tar(staging) => staging.commit(&self.payloads, files),
         }
     }
 }
