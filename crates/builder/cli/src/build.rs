@@ -6,6 +6,7 @@ use std::time::Instant;
 use block::{BackingFiles, Content};
 use config::settings::{Generator, OutputFormat};
 use config::{InitramfsPlan, Plan};
+use customize::steps::files::content_of;
 use formats::squashfs;
 use media::files::Files;
 use media::late::Late;
@@ -41,7 +42,8 @@ pub(crate) fn run(arguments: &BuildArguments, environment: &Environment) -> Resu
     let place = Place::create(&job)?;
 
     let mut system = System::open(&mut job, arguments, &progress)?;
-    customise::run(&mut system, &job, arguments, &progress)?;
+    let mut programs = customise::programs(&job, arguments);
+    customise::run(&mut system, &job, arguments, (&mut programs, &progress))?;
     let plan = system.plan(&job)?;
     tell_all(&progress, &plan.warnings);
     progress.say(&format!(
@@ -61,8 +63,10 @@ pub(crate) fn run(arguments: &BuildArguments, environment: &Environment) -> Resu
     let mut carried = build.carried(&system);
     if build.wants_dracut(&carried) {
         let with = (&build.runtime, &progress);
-        carried.initramfs = customise::by_dracut(&mut system, &plan, &job, arguments, with)?;
+        carried.initramfs = customise::by_dracut(&mut system, &plan, &job, &mut programs, with)?;
     }
+    // What was unpacked takes no room any more while the media are written.
+    drop(programs);
     let boot = build.boot_parts(&system, &carried).map_err(input)?;
     let kept = boot_files::kept_for_kdump(&system.tree, &plan);
     let warnings = customize::apply(&mut system.tree, &kept).map_err(input)?;
@@ -195,7 +199,7 @@ impl<'p> Build<'p> {
                 let what = format!("initramfs.additionalFiles: {}", item.destination);
                 block::Error::unsupported(what, "it is no path").caused_by(error)
             })?;
-            let (content, mode) = boot_files::additional(item)?;
+            let (content, mode) = content_of(item)?;
             let metadata = Metadata {
                 mtime: self.plan.time,
                 ..Metadata::with_permissions(mode)

@@ -7,6 +7,7 @@ use customize::configured::{self, Programs, Work};
 use customize::programs::dracut;
 use customize::programs::packages::Repositories;
 use customize::steps::{Release, Root, history, release};
+use media::output::folder_of;
 
 use crate::args::BuildArguments;
 use crate::failure::{Failure, Result};
@@ -23,7 +24,7 @@ pub(crate) fn run(
     system: &mut System,
     job: &Job,
     arguments: &BuildArguments,
-    progress: &Progress,
+    (programs, progress): (&mut Programs, &Progress),
 ) -> Result<()> {
     let settings = &job.settings;
     let changes = configured::changes_the_system(settings);
@@ -37,12 +38,13 @@ pub(crate) fn run(
     }
     let work = work(system, job, arguments).map_err(failed)?;
     let mut lines = |line: &str| progress.program(line);
-    let warnings = configured::run(&mut system.tree, &work, &mut lines).map_err(failed)?;
+    let before = (&mut system.tree, system.facts.clone());
+    let (facts, warnings) = configured::run(before, &work, programs, &mut lines).map_err(failed)?;
     for warning in warnings {
         progress.warn(&warning.to_string());
     }
     system.changed = true;
-    system.facts = inspect::facts(&system.tree).map_err(failed)?;
+    system.facts = facts;
     Ok(())
 }
 
@@ -72,17 +74,13 @@ fn work<'a>(system: &System, job: &'a Job, arguments: &BuildArguments) -> block:
         } else {
             Root::Overlay
         },
-        scratch: scratch(job, arguments),
     })
 }
 
-/// Where the system is unpacked: as asked for, or beside the output.
-fn scratch(job: &Job, arguments: &BuildArguments) -> std::path::PathBuf {
-    let beside = || match job.output.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
-        _ => std::path::PathBuf::from("."),
-    };
-    arguments.scratch.clone().unwrap_or_else(beside)
+/// What runs programs of the image. The system is unpacked where that was asked for, or beside the output.
+pub(crate) fn programs(job: &Job, arguments: &BuildArguments) -> Programs {
+    let beside = || folder_of(&job.output).to_path_buf();
+    Programs::new(arguments.scratch.clone().unwrap_or_else(beside))
 }
 
 /// The initramfs of every kernel, made by the image's own dracut; by the version of the kernel.
@@ -90,7 +88,7 @@ pub(crate) fn by_dracut(
     system: &mut System,
     plan: &Plan,
     job: &Job,
-    arguments: &BuildArguments,
+    programs: &mut Programs,
     (runtime, progress): (&Content, &Progress),
 ) -> Result<std::collections::BTreeMap<String, Content>> {
     let mut made = std::collections::BTreeMap::new();
@@ -98,8 +96,6 @@ pub(crate) fn by_dracut(
         return Ok(made);
     };
     let failed = |error| Failure::input(doing(&job.output), error);
-    let scratch = scratch(job, arguments);
-    let mut programs = Programs::new(&scratch, plan.time);
     let module_files = match dracut_modules {
         DracutModules::Liveos => {
             payload::dracut_module::files(runtime, plan.time).map_err(failed)?
@@ -111,10 +107,11 @@ pub(crate) fn by_dracut(
         ["azurelinux", "mariner"].contains(&os.id())
             && (version.starts_with("2") || version.starts_with("3"))
     });
+    let architecture = system.facts.architecture.value;
     for kernel in &plan.kernels {
         let mut lines = |line: &str| progress.program(line);
         let mut image = programs
-            .image(&mut system.tree, &mut lines)
+            .image(architecture, &mut system.tree, plan.time, &mut lines)
             .map_err(failed)?;
         let request = dracut::Request {
             kernel: &kernel.version,

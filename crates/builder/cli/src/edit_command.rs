@@ -6,10 +6,10 @@ use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use block::{Content, DiskFile, Error, Kind};
+use customize::steps::host_file;
 use media::edit::target::{FileTarget, copy};
 use media::edit::{Addition, Report, Wish, folder, iso};
 use media::output::Output;
@@ -137,7 +137,7 @@ fn split(option: &str, text: &str) -> Result<(PathBuf, String)> {
 }
 
 fn file(path: &Path) -> block::Result<Content> {
-    Ok(Content::from_source(Arc::new(DiskFile::open(path)?)))
+    Ok(host_file::content(path)?.0)
 }
 
 /// Puts what is at `from` into the tree: a file, a link, or a folder with all that is in it.

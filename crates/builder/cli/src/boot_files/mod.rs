@@ -4,15 +4,13 @@ mod efi;
 mod kdump;
 pub(crate) mod kernels;
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::sync::Arc;
-
-use block::{Content, DiskFile, Error, Result};
+use block::{Content, Error, Result};
 use bootloader::ipxe;
 use bootloader::live::{self, ImageConfig, LiveBoot, LiveConfig, LiveKernel, Medium, Origin};
-use config::settings::{AdditionalFile, DracutModules, FileSource, Generator};
+use config::settings::{AdditionalFile, DracutModules, Generator};
 use config::{InitramfsPlan, Plan};
 use contract::media as places;
+use customize::steps::files::content_of;
 use inspect::Facts;
 use media::files::Files;
 use media::iso::Description;
@@ -221,27 +219,8 @@ fn file(tree: &Tree<Content>, path: &TreePath) -> Result<Content> {
 /// What reading them answers; [`Kind::Corrupt`](block::Kind::Corrupt) for a destination that is no path.
 pub(crate) fn put_additional(files: &mut Files, items: &[AdditionalFile]) -> Result<()> {
     for item in items {
-        let (content, mode) = additional(item)?;
+        let (content, mode) = content_of(item)?;
         files.put_with_mode(item.destination.trim_start_matches('/'), content, mode)?;
     }
     Ok(())
-}
-
-/// The content and mode of a user's file: inline text has 0644 where nothing else is asked for, a file its own.
-///
-/// # Errors
-///
-/// What opening it answers.
-pub(crate) fn additional(item: &AdditionalFile) -> Result<(Content, u16)> {
-    let (content, own_mode) = match &item.source {
-        FileSource::Content(text) => (Content::from_bytes(text.as_bytes()), 0o644),
-        FileSource::Path(path) => {
-            let file = DiskFile::open(path)?;
-            let failed = |error| Error::io("reading its mode", error).in_file(path);
-            let mode = file.file().metadata().map_err(failed)?.permissions().mode();
-            let mode = u16::try_from(mode & 0o777).unwrap_or(0o644);
-            (Content::from_source(Arc::new(file)), mode)
-        }
-    };
-    Ok((content, item.permissions.unwrap_or(own_mode)))
 }

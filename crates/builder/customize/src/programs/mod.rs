@@ -8,7 +8,7 @@ pub mod packages;
 pub mod scripts;
 
 use block::{Content, Error, Result};
-use inspect::{Architecture, Facts};
+use inspect::Architecture;
 use sandbox::{Changes, Network, Program, Sandbox};
 use tree::{Timestamp, Tree, TreePath};
 
@@ -35,11 +35,11 @@ impl<'a> Image<'a> {
     pub fn new(
         sandbox: &'a mut Sandbox,
         tree: &'a mut Tree<Content>,
-        facts: &Facts,
+        architecture: Architecture,
         time: Timestamp,
         output: &'a mut dyn FnMut(&str),
     ) -> Result<Self> {
-        runs_here(facts.architecture.value)?;
+        runs_here(architecture)?;
         Ok(Self {
             sandbox,
             tree,

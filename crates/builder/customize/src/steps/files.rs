@@ -5,13 +5,12 @@
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use block::{Content, Error, Result};
 use config::settings::{AdditionalDirectory, AdditionalFile, FileSource};
 use tree::{Inode, Node, Timestamp, Tree};
 
-use super::host_file::HostFile;
+use super::host_file;
 use super::place;
 
 /// How deep a folder of the machine may be; deeper ones are refused.
@@ -39,11 +38,7 @@ pub fn add_files(
 }
 
 fn add_file(tree: &mut Tree<Content>, file: &AdditionalFile, time: Timestamp) -> Result<()> {
-    let (content, own) = match &file.source {
-        FileSource::Content(text) => (Content::from_bytes(text.as_bytes()), 0o644),
-        FileSource::Path(path) => open(path)?,
-    };
-    let permissions = file.permissions.unwrap_or(own);
+    let (content, permissions) = content_of(file)?;
     put_file(
         tree,
         file.destination.as_bytes(),
@@ -53,10 +48,18 @@ fn add_file(tree: &mut Tree<Content>, file: &AdditionalFile, time: Timestamp) ->
     )
 }
 
-/// A file of the machine: its content, to be read later, and its permissions.
-fn open(path: &Path) -> Result<(Content, u16)> {
-    let (file, permissions) = HostFile::open(path)?;
-    Ok((Content::from_source(Arc::new(file)), permissions))
+/// The content and permissions of a file that the configuration adds to whatever: inline text has 0644 where nothing else is asked for, a
+/// file of the builder's machine its own. It is read when its bytes are needed.
+///
+/// # Errors
+///
+/// As [`host_file::content`].
+pub fn content_of(file: &AdditionalFile) -> Result<(Content, u16)> {
+    let (content, own) = match &file.source {
+        FileSource::Content(text) => (Content::from_bytes(text.as_bytes()), 0o644),
+        FileSource::Path(path) => host_file::content(path)?,
+    };
+    Ok((content, file.permissions.unwrap_or(own)))
 }
 
 /// Puts a file where `destination` leads. What is there goes; a folder is refused.
@@ -130,7 +133,7 @@ fn add_directory(
                     .map_err(|error| Error::io("reading the link", error).in_file(&path))?;
                 put_link(tree, folder, name, target.as_os_str().as_bytes(), time)?;
             } else {
-                let (content, _) = open(&path)?;
+                let (content, _) = host_file::content(&path)?;
                 let permissions = directory.child_file_permissions;
                 put_file(tree, &below, content, permissions, time)?;
             }

@@ -401,8 +401,7 @@ fn digest(path: &Path) -> Result<String> {
         sha.update(&*now);
         offset += now.len() as u64;
     }
-    let digest = sha.finalize();
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(contract::hex::print(&sha.finalize()))
 }
 
 #[cfg(test)]

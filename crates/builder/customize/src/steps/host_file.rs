@@ -3,12 +3,13 @@
 use std::fs::{File, Metadata};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use block::{Error, ReadAt, Result};
+use block::{Content, Error, ReadAt, Result};
 
 /// A regular file, as it was when the step looked at it.
 #[derive(Debug)]
-pub(super) struct HostFile {
+pub struct HostFile {
     path: PathBuf,
     seen: Seen,
 }
@@ -39,7 +40,7 @@ impl HostFile {
     /// # Errors
     ///
     /// [`block::Kind::Io`] where it is not there or may not be read, [`block::Kind::Unsupported`] for what is no regular file.
-    pub(super) fn open(path: &Path) -> Result<(Self, u16)> {
+    pub fn open(path: &Path) -> Result<(Self, u16)> {
         let failed = |error| Error::io("opening the file", error).in_file(path);
         // Looked at before it is opened: opening a pipe would wait for its other end.
         let metadata = std::fs::metadata(path).map_err(failed)?;
@@ -57,6 +58,16 @@ impl HostFile {
         };
         Ok((file, permissions))
     }
+}
+
+/// The content of a file of the builder's machine, to be read later, and its permissions.
+///
+/// # Errors
+///
+/// As [`HostFile::open`].
+pub fn content(path: &Path) -> Result<(Content, u16)> {
+    let (file, permissions) = HostFile::open(path)?;
+    Ok((Content::from_source(Arc::new(file)), permissions))
 }
 
 impl ReadAt for HostFile {

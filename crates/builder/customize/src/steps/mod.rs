@@ -9,7 +9,7 @@
 pub mod accounts;
 pub mod files;
 pub mod history;
-mod host_file;
+pub mod host_file;
 pub mod hostname;
 pub mod kernel_command_line;
 pub mod modules;

@@ -36,7 +36,7 @@ pub fn image_uuid(tool_version: &str, time: Timestamp, identity: &[u8]) -> Strin
     bytes.copy_from_slice(&digest[..16]);
     bytes[6] = bytes[6] & 0x0f | 0x80;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = contract::hex::print(&bytes);
     let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default();
     [0..8, 8..12, 12..16, 16..20, 20..32].map(part).join("-")
 }

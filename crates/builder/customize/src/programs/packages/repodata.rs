@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use block::{DiskFile, Error, ReadAt, Result};
+use contract::hex;
 use sha2::{Digest as _, Sha256};
 
 use super::rpm::{Header, Relation, files, relations};
@@ -268,7 +269,7 @@ fn repomd(files: &[(&str, String)]) -> String {
         <repomd xmlns=\"http://linux.duke.edu/metadata/repo\" xmlns:rpm=\"http://linux.duke.edu/metadata/rpm\">\n  <revision>1</revision>\n"
         .to_owned();
     for (name, content) in files {
-        let digest = hex(&Sha256::digest(content.as_bytes()));
+        let digest = hex::print(&Sha256::digest(content.as_bytes()));
         let _ = write!(
             text,
             "  <data type=\"{name}\">\n    <checksum type=\"sha256\">{digest}</checksum>\n    \
@@ -293,16 +294,7 @@ fn digest(file: &DiskFile) -> Result<String> {
         hash.update(&*part);
         at = at.saturating_add(part.len() as u64);
     }
-    Ok(hex(&hash.finalize()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for byte in bytes {
-        // OK: writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    Ok(hex::print(&hash.finalize()))
 }
 
 /// Text for an element or an attribute; what XML 1.0 cannot hold is left out.
@@ -360,7 +352,7 @@ mod tests {
             assert!(primary.contains(part), "{part} is not in {primary}");
         }
         assert!(!primary.contains("rpmlib"));
-        let digest = hex(&Sha256::digest(primary.as_bytes()));
+        let digest = hex::print(&Sha256::digest(primary.as_bytes()));
         assert!(text("repomd.xml").contains(&digest));
         assert!(text("filelists.xml").contains("name=\"na&lt;me\" arch=\"x86_64\""));
     }
