@@ -65,6 +65,10 @@ pub(crate) struct BuildArguments {
     #[arg(long, value_enum, value_name = "GENERATOR")]
     pub(crate) initramfs_generator: Option<GeneratorName>,
 
+    /// Put a shell into the initramfs, for `rd.shell` and `rd.break` on the kernel command line.
+    #[arg(long)]
+    pub(crate) initramfs_shell: bool,
+
     /// The URL of the ISO for machines that boot from the network with a bootstrap initramfs.
     #[arg(long, value_name = "URL")]
     pub(crate) bootstrap_url: Option<String>,

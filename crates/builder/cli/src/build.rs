@@ -194,6 +194,9 @@ impl<'p> Build<'p> {
         options.add_modules.clone_from(&wishes.add_modules);
         options.omit_modules.clone_from(&wishes.omit_modules);
         options.install.clone_from(&wishes.install);
+        if wishes.shell == Some(true) {
+            options.shell = Some(boot_files::host_shell()?);
+        }
         for item in &wishes.additional_files {
             let path = TreePath::parse(&item.destination).map_err(|error| {
                 let what = format!("initramfs.additionalFiles: {}", item.destination);

@@ -31,10 +31,13 @@ pub(crate) struct Job {
 impl Job {
     /// Reads the configuration and puts what was typed over it.
     pub(crate) fn new(arguments: &BuildArguments, environment: &Environment) -> Result<Self> {
-        let settings = match &arguments.config {
+        let mut settings = match &arguments.config {
             Some(path) => load(path, arguments)?,
             None => Settings::default(),
         };
+        if arguments.initramfs_shell {
+            settings.initramfs.shell = Some(true);
+        }
         let source = source(arguments, &settings)?;
         let output = arguments
             .output

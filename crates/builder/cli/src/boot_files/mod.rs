@@ -4,7 +4,10 @@ mod efi;
 mod kdump;
 pub(crate) mod kernels;
 
-use block::{Content, Error, Result};
+use std::path::Path;
+use std::sync::Arc;
+
+use block::{Content, DiskFile, Error, Result};
 use bootloader::ipxe;
 use bootloader::live::{self, ImageConfig, LiveBoot, LiveConfig, LiveKernel, Medium, Origin};
 use config::settings::{AdditionalFile, DracutModules, Generator};
@@ -14,6 +17,7 @@ use customize::steps::files::content_of;
 use inspect::Facts;
 use media::files::Files;
 use media::iso::Description;
+use payload::initramfs::HostShell;
 use tree::{Tree, TreePath};
 
 use crate::bios;
@@ -223,4 +227,24 @@ pub(crate) fn put_additional(files: &mut Files, items: &[AdditionalFile]) -> Res
         files.put_with_mode(item.destination.trim_start_matches('/'), content, mode)?;
     }
     Ok(())
+}
+
+/// Where a machine has busybox.
+const HOST_BUSYBOX: [&str; 2] = ["/bin/busybox", "/usr/bin/busybox"];
+
+/// What this machine has for the shell of an initramfs.
+///
+/// # Errors
+///
+/// What opening it answers.
+pub(crate) fn host_shell() -> Result<HostShell> {
+    let here = HOST_BUSYBOX
+        .iter()
+        .map(Path::new)
+        .find(|path| path.is_file());
+    let busybox = match here {
+        Some(path) => Some(Content::from_source(Arc::new(DiskFile::open(path)?))),
+        None => None,
+    };
+    Ok(HostShell { busybox })
 }

@@ -97,6 +97,7 @@ fn add_initramfs(settings: &mut InitramfsSettings, values: InitramfsValues) {
     settings.add_modules.extend(values.add_modules);
     settings.omit_modules.extend(values.omit_modules);
     settings.install.extend(values.install);
+    settings.shell = values.shell.or(settings.shell);
     settings.additional_files.extend(values.additional_files);
 }
 

@@ -177,6 +177,8 @@ pub struct InitramfsSettings {
     pub omit_modules: Vec<String>,
     /// `install`: files of the image to take along; programs with their libraries.
     pub install: Vec<String>,
+    /// `shell`: a shell for `rd.shell` and `rd.break`.
+    pub shell: Option<bool>,
     /// `additionalFiles`: files to put in.
     pub additional_files: Vec<AdditionalFile>,
 }

@@ -113,6 +113,15 @@ impl Installed {
     }
 }
 
+/// Whether a program needs no library and runs where the program `like` does.
+pub(crate) fn is_static(program: &Content, like: &Content) -> Result<bool> {
+    let machine = Needs::read(like)?.map(|needs| needs.machine);
+    let needs = Needs::read(program)?;
+    Ok(needs.is_some_and(|needs| {
+        Some(needs.machine) == machine && needs.interpreter.is_none() && needs.libraries.is_empty()
+    }))
+}
+
 /// What a program's dynamic section asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Needs {

@@ -7,6 +7,7 @@
 //! * `selection` (a table, with reasons) and `closure`: which modules are taken, and how they are loaded;
 //! * `firmware`: firmware and microcode;
 //! * `install`: files and programs of the image that were asked for, with their libraries;
+//! * `shell`: a shell for who wants to look around in it;
 //! * `compression`: what the archive is compressed with.
 
 mod closure;
@@ -19,6 +20,7 @@ mod modprobe;
 mod modules;
 mod requirements;
 mod selection;
+mod shell;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ use tree::{Device, Inode, Metadata, Node, Timestamp, Tree, TreePath};
 use closure::{Chosen, Wishes};
 use modprobe::Modprobe;
 use modules::Modules;
+use shell::Shell;
 
 pub use compression::Compression;
 pub use requirements::{RootImage, SquashfsCompressor};
@@ -73,8 +76,17 @@ pub struct Options {
     pub omit_modules: Vec<String>,
     /// Files of the image to take along, by their paths; programs with the libraries that they need.
     pub install: Vec<String>,
+    /// A shell for `rd.shell` and `rd.break`: asked for or not, and busybox of the builder's machine, where that has one.
+    pub shell: Option<HostShell>,
     /// Files to put in, in the place of those that are there.
     pub extra: Vec<(TreePath, Inode<Content>)>,
+}
+
+/// What the builder's machine has for the shell of an initramfs.
+#[derive(Clone, Debug, Default)]
+pub struct HostShell {
+    /// Its busybox; used where the image has none, and this one needs no library and is for the image's architecture.
+    pub busybox: Option<Content>,
 }
 
 impl Options {
@@ -90,6 +102,7 @@ impl Options {
             add_modules: Vec::new(),
             omit_modules: Vec::new(),
             install: Vec::new(),
+            shell: None,
             extra: Vec::new(),
         }
     }
@@ -148,25 +161,22 @@ pub fn build(
     let firmware = firmware::find(tree, &kernel.version, &chosen);
     let reasons = std::mem::take(&mut chosen.reasons);
     let mut warnings = std::mem::take(&mut chosen.warnings);
-    let is_card = |path: &String| path.contains("/drivers/net/");
-    if options.network
-        && !chosen
-            .index
-            .modules
-            .values()
-            .any(|module| is_card(&module.path))
-    {
-        warnings.push(format!(
-            "the medium comes over the network, and the kernel {} has no module of a network card: install the package with its drivers",
-            kernel.version
-        ));
+    if options.network {
+        warnings.extend(missing_cards(&chosen, kernel));
     }
     warnings.extend(modprobe.warnings);
     warnings.extend(dracut_warnings(facts));
 
     let mut root = Root::new(options.time);
     let asked = facts.dracut.words("install_items");
-    let asked = asked.chain(options.install.iter().map(String::as_str));
+    let shell = match &options.shell {
+        Some(host) => Some(Shell::find(tree, host.busybox.as_ref(), &options.runtime)?),
+        None => None,
+    };
+    let of_shell: Vec<&str> = shell.iter().flat_map(Shell::files).collect();
+    let asked = asked
+        .chain(options.install.iter().map(String::as_str))
+        .chain(of_shell.iter().copied());
     let optional = facts.dracut.words("install_optional_items");
     let optional = optional.filter(|path| tree.file(path).is_some());
     let installed = install::collect(tree, asked.chain(optional))?;
@@ -176,6 +186,10 @@ pub fn build(
         root.put(&path, inode)?;
     }
     root.put_basics(facts, options)?;
+    if let Some(shell) = shell {
+        warnings.extend(shell.warning());
+        root.put_shell(&shell)?;
+    }
     root.put_modules(&kernel.version, chosen)?;
     for (path, content) in firmware.files {
         root.put_file(&path, 0o644, content)?;
@@ -205,6 +219,18 @@ pub fn build(
         reasons,
         missing_firmware: firmware.missing,
         warnings,
+    })
+}
+
+/// A warning where there is no driver of a network card.
+fn missing_cards(chosen: &Chosen, kernel: &Kernel) -> Option<String> {
+    let mut modules = chosen.index.modules.values();
+    let has_card = modules.any(|module| module.path.contains("/drivers/net/"));
+    (!has_card).then(|| {
+        format!(
+            "the medium comes over the network, and the kernel {} has no module of a network card: install the package with its drivers",
+            kernel.version
+        )
     })
 }
 
@@ -346,6 +372,17 @@ impl Root {
             self.put_file(&path, 0o644, Content::from_bytes(text.into_bytes()))?;
         }
         self.put_file(media::INIT, 0o755, options.runtime.clone())
+    }
+
+    /// The shell's names, where it is busybox.
+    fn put_shell(&mut self, shell: &Shell) -> Result<()> {
+        if let Some((path, content)) = shell.program() {
+            self.put_file(path, 0o755, content)?;
+        }
+        for (path, target) in shell.links() {
+            self.put_node(&path, 0o777, Node::Symlink(target.as_bytes().into()))?;
+        }
+        Ok(())
     }
 
     /// The modules, and the index by which they are loaded.

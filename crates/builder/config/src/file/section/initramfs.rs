@@ -6,7 +6,7 @@ use crate::file::fields::{Fields, Marked, Section};
 use crate::file::form::key;
 use crate::file::rule;
 use crate::file::section::files::ADDITIONAL_FILE;
-use crate::file::shape::{Choice, Integer, Text};
+use crate::file::shape::{Choice, Flag, Integer, Text};
 use crate::file::source::Mark;
 use crate::settings::{AdditionalFile, DracutModules, Generator};
 
@@ -21,6 +21,7 @@ pub(in crate::file) struct InitramfsValues {
     pub(in crate::file) add_modules: Vec<String>,
     pub(in crate::file) omit_modules: Vec<String>,
     pub(in crate::file) install: Vec<String>,
+    pub(in crate::file) shell: Option<bool>,
     pub(in crate::file) additional_files: Vec<AdditionalFile>,
     /// Keys that only the native generator heeds, as far as they are given.
     pub(in crate::file) native_only: Vec<(&'static str, Mark)>,
@@ -57,13 +58,18 @@ fn initramfs(fields: &mut Fields<'_>) -> InitramfsValues {
     .default("`liveos`");
     let add = key(
         "addModules",
-        "Kernel modules to take along, by name or alias, besides those that live media need. With `generator: native` only, as the three keys below: dracut heeds files in the image's `/etc/dracut.conf.d`, which `os.additionalFiles` puts there.",
+        "Kernel modules to take along, by name or alias, besides those that live media need. With `generator: native` only, as `omitModules`, `install` and `additionalFiles`: dracut heeds files in the image's `/etc/dracut.conf.d`, which `os.additionalFiles` puts there.",
     );
     let omit = key("omitModules", "Kernel modules to leave out.");
     let install = key(
         "install",
         "Files of the image to take along; programs with their libraries.",
     );
+    let shell = key(
+        "shell",
+        "A shell in the initramfs, which `rd.shell` and `rd.break` start: busybox of the image or of this machine. An initramfs of dracut's has one always.",
+    )
+    .default("`false`");
     let files = key("additionalFiles", "Files of this machine to put in.");
     let word = Text::of("the name of a kernel module", rule::name);
     let mut values = InitramfsValues {
@@ -75,6 +81,7 @@ fn initramfs(fields: &mut Fields<'_>) -> InitramfsValues {
             install.ours(),
             Text::of("a path of the image", rule::destination),
         ),
+        shell: fields.get(shell.ours(), &Flag),
         additional_files: fields.list(files.ours(), ADDITIONAL_FILE),
         native_only: Vec::new(),
     };
