@@ -54,6 +54,8 @@ pub(crate) struct Fake {
     pub(crate) answers: BTreeMap<String, Finished>,
     /// The inputs of the programs that were run, in order.
     pub(crate) inputs: Vec<Vec<u8>>,
+    /// Where files lie on their devices.
+    pub(crate) extents: BTreeMap<String, u64>,
     /// What is pressed each time that keys are asked for.
     pub(crate) keys: VecDeque<Vec<u8>>,
     now: Duration,
@@ -377,6 +379,13 @@ impl System for Fake {
     }
     fn detach_loop(&mut self, device: &str) -> io::Result<()> {
         self.act(format!("detach {device}"))
+    }
+    fn extent(&self, path: &str) -> io::Result<u64> {
+        let extent = self.extents.get(path).copied();
+        extent.ok_or_else(|| io::ErrorKind::Unsupported.into())
+    }
+    fn eject(&mut self, device: &str) -> io::Result<()> {
+        self.act(format!("eject {device}"))
     }
     fn map(
         &mut self,

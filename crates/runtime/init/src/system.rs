@@ -159,6 +159,10 @@ pub(crate) trait System: Network {
     fn attach_loop(&mut self, file: &str, access: Access) -> io::Result<String>;
     /// Detaches what [`attach_loop`](Self::attach_loop) attached; the file is in use until the device's last user goes.
     fn detach_loop(&mut self, device: &str) -> io::Result<()>;
+    /// Where the bytes of a file begin on its file system's device, in bytes; an error where they lie in several pieces.
+    fn extent(&self, path: &str) -> io::Result<u64>;
+    /// Opens the drive that this device is.
+    fn eject(&mut self, device: &str) -> io::Result<()>;
     /// Makes a device-mapper device with this table, and its link `/dev/mapper/<name>`; the path of its node.
     fn map(
         &mut self,

@@ -181,7 +181,7 @@ codes! {
     NOT_A_ROOT = "L0404", Base, "the root file system image holds no operating system",
         "build the media again";
     NOT_ENOUGH_MEMORY = "L0405", Base, "not enough memory for a copy of the root file system image",
-        "boot without rd.live.ram, or with more memory";
+        "boot without rd.live.ram (or toram, copytoram), with a smaller rd.minmem=, or on a machine with more memory";
     COPY_TO_RAM = "L0406", Base, "the root file system image cannot be copied to memory",
         "boot without rd.live.ram, or write the medium again";
     ROOT_LAYERS = "L0407", Base, "the root file system images cannot be stacked",

@@ -136,7 +136,7 @@ fn private_copy(boot: &mut Boot<'_>, request: &Request, from: &str) -> Result<St
     let folder = target.rsplit_once('/').map_or("", |(folder, _)| folder);
     let made = boot.system.make_dir(folder);
     made.map_err(|error| format!("{folder}: {error}"))?;
-    ram::copy(boot, request, from, target).map_err(|failure| failure.to_string())?;
+    ram::copy_file(boot, request, from, target).map_err(|failure| failure.to_string())?;
     Ok(target.to_owned())
 }
 

@@ -12,6 +12,7 @@ use crate::role::pid1::{boot, stop};
 mod check;
 mod find;
 mod layers;
+mod ram;
 mod reference;
 mod remote;
 mod verity;

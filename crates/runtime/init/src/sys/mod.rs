@@ -1,8 +1,9 @@
-//! The real machine: system calls, through rustix' safe wrappers wherever there is one. The only unsafe code is in `eject`, `loopdev`,
+//! The real machine: system calls, through rustix' safe wrappers wherever there is one. The only unsafe code is in `eject`, `extent`, `loopdev`,
 //! `mapper` and `network`.
 
 mod console;
 mod eject;
+mod extent;
 mod files;
 mod keys;
 mod last;
@@ -183,6 +184,14 @@ impl System for Machine {
             Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => Ok(()),
             other => other,
         }
+    }
+
+    fn extent(&self, path: &str) -> io::Result<u64> {
+        extent::extent(path)
+    }
+
+    fn eject(&mut self, device: &str) -> io::Result<()> {
+        eject::eject(device)
     }
 
     fn map(

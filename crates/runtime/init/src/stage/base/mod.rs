@@ -14,7 +14,7 @@ use contract::request::Request;
 
 use self::layout::{Image, Origin};
 use super::find::Medium;
-use super::{Boot, OrStop as _, find, ram, verity};
+use super::{Boot, OrStop as _, ram, verity};
 use crate::system::{Access, Mount, MountFlags};
 
 mod layout;
@@ -93,7 +93,7 @@ pub(crate) fn run(
         Origin::Image(image) => open(boot, request, medium, image)?,
         Origin::Layers(images) => {
             verity::refuse(request, "a root of several images")?;
-            open_layers(boot, request, &images)?
+            open_layers(boot, request, medium, images)?
         }
         Origin::Medium => {
             verity::refuse(request, "the medium's own file system")?;
@@ -116,18 +116,18 @@ fn open(
     medium: &Medium,
     mut image: Image,
 ) -> Result<Base, Failure> {
-    // What came over the network is in memory already.
-    let in_memory = request.ram.is_asked_for() && medium.url.is_none();
+    let target = match is_image(image.kind) {
+        true => media::RAM_IMAGE,
+        false => media::RAM_DISK_IMAGE,
+    };
+    let copied = ram::Image {
+        from: &image.path,
+        to: target,
+        is_file: image.is_file,
+    };
+    let in_memory = ram::copy(boot, request, medium, &[copied])?;
     if in_memory {
-        let target = match is_image(image.kind) {
-            true => media::RAM_IMAGE,
-            false => media::RAM_DISK_IMAGE,
-        };
-        ram::copy(boot, request, &image.path, target)?;
-        if image.is_file {
-            ram::release_medium(boot);
-        }
-        find::file::release(boot, medium);
+        ram::release(boot, request, medium, image.is_file);
         target.clone_into(&mut image.path);
         image.is_file = true;
     }
@@ -188,8 +188,28 @@ fn look_inside(boot: &mut Boot<'_>, request: &Request) -> Result<Base, Failure> 
 }
 
 /// Several images, of which the later ones lie on top: each is mounted, and their stack is the root.
-fn open_layers(boot: &mut Boot<'_>, request: &Request, images: &[Image]) -> Result<Base, Failure> {
-    tell_if_ram(boot, request, "a root of several images");
+fn open_layers(
+    boot: &mut Boot<'_>,
+    request: &Request,
+    medium: &Medium,
+    mut images: Vec<Image>,
+) -> Result<Base, Failure> {
+    let names = (0..images.len()).map(|number| format!("{}.{number}", media::RAM_IMAGE));
+    let names: Vec<String> = names.collect();
+    let all = images.iter().zip(&names);
+    let all: Vec<_> = all
+        .map(|(image, to)| ram::Image {
+            from: &image.path,
+            to,
+            is_file: image.is_file,
+        })
+        .collect();
+    if ram::copy(boot, request, medium, &all)? {
+        for (image, name) in images.iter_mut().zip(names) {
+            image.path = name;
+        }
+        ram::release(boot, request, medium, true);
+    }
     let mut lower = Vec::new();
     for (number, image) in images.iter().enumerate() {
         let device = attach(boot, &image.path)?;

@@ -5,6 +5,7 @@
 //! * [`implanted`]: the checksums that other programs put into the volume descriptor, where there is no table.
 //! * this file: which of them it is, and how the medium is read.
 
+use contract::checksums::Checksums;
 use contract::failure::{
     CHECKSUMS_DAMAGED, Failure, MEDIUM_DAMAGED, MEDIUM_UNREADABLE, NO_CHECKSUMS,
 };
@@ -63,6 +64,17 @@ pub(crate) fn run(boot: &mut Boot<'_>, request: &Request, medium: &Medium) -> Re
         Ended::Skipped => boot.warn("the media check was skipped: nothing is known of the medium"),
     }
     Ok(())
+}
+
+/// The table of digests of the medium that is mounted; `None` where it has none.
+pub(super) fn table(boot: &Boot<'_>, request: &Request) -> Result<Option<Checksums>, Failure> {
+    table::read(boot, request)
+}
+
+/// The path and the bytes of the whole medium, which a table is of.
+pub(super) fn whole(boot: &Boot<'_>, medium: &Medium) -> Result<(String, Box<dyn Bytes>), Failure> {
+    let whole = Whole::open(boot, medium)?;
+    Ok((whole.path, whole.device))
 }
 
 /// Compares the medium with the strongest that is on it.
