@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 use block::Result;
 use bootloader::cmdline;
 use bootloader::grub::{EnvironmentBlock, Script};
-use bootloader::live::{ImageConfig, LiveBoot, LiveConfig, LiveKernel, Medium, Origin, configure};
+use bootloader::live::{
+    ImageConfig, LiveBoot, LiveConfig, LiveKernel, Medium, Origin, configure, full_os_arguments,
+    network_arguments,
+};
 use proptest::prelude::*;
 use reference::need;
 
@@ -699,4 +702,59 @@ fn a_last_line_that_wants_to_go_on_is_ended() {
         assert_eq!(commands(&text, "echo")[0], ["x"], "{text}");
         assert_eq!(commands(&text, "menuentry").len(), 2, "{text}");
     }
+}
+
+/// The boot of a server that kernels fetch their root from.
+fn server(versions: &[&str]) -> LiveBoot {
+    let mut boot = boot(versions);
+    boot.medium = Medium::Network;
+    boot.media_check = false;
+    boot.live_arguments = network_arguments("http://h/x.iso");
+    boot
+}
+
+#[test]
+fn from_a_server_every_kernel_is_told_by_which_card_grub_came() {
+    let versions = ["6.1.0-13-amd64", "6.1.0-9-amd64", "6.2"];
+    let made = Image::default().configure(&server(&versions));
+    let edited = Image::with(DEBIAN).configure(&server(&versions));
+    assert_eq!(edited.origin, Origin::Edited);
+    for text in [text(&made), text(&edited)] {
+        let set = text.find("set liveos_bootif=\"BOOTIF=01-$net_default_mac\"");
+        assert!(set.unwrap() < text.find("\tlinux").unwrap(), "{text}");
+        let lines = text.lines();
+        let linux: Vec<&str> = lines
+            .filter(|line| line.trim_start().starts_with("linux"))
+            .collect();
+        assert!(linux.len() >= 3, "{text}");
+        for line in linux {
+            assert_eq!(line.matches("ip=dhcp $liveos_bootif").count(), 1, "{line}");
+        }
+    }
+    // Once more, of itself: there is no second one, and on media there is none.
+    let twice = text(&Image::with(&text(&edited)).configure(&server(&versions)));
+    assert_eq!(twice, text(&edited));
+    let media = text(&Image::with(&twice).configure(&boot(&versions)));
+    assert!(!media.contains("liveos_bootif"), "{media}");
+}
+
+#[test]
+fn a_kernel_that_asks_no_card_is_told_of_none() {
+    let mut boot = server(&["6.2"]);
+    boot.live_arguments = full_os_arguments();
+    for image in [Image::default(), Image::with(DEBIAN)] {
+        assert!(!text(&image.configure(&boot)).contains("liveos_bootif"));
+    }
+}
+
+#[test]
+fn the_card_stands_before_what_is_for_init() {
+    let config = "menuentry 'a' {\n\tlinux /vmlinuz-6.2 quiet -- x\n\tinitrd /initrd.img-6.2\n}\n";
+    let edited = text(&Image::with(config).configure(&server(&["6.2"])));
+    assert!(edited.contains("ip=dhcp $liveos_bootif -- x"), "{edited}");
+    let mut image = Image::default();
+    let line = b"GRUB_CMDLINE_LINUX=\"quiet -- x\"\n".to_vec();
+    image.files.insert("/etc/default/grub".to_owned(), line);
+    let made = text(&image.configure(&server(&["6.2"])));
+    assert!(made.contains("ip=dhcp $liveos_bootif -- x"), "{made}");
 }

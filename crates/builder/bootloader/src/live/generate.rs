@@ -1,9 +1,9 @@
 //! Text of the media's `grub.cfg` that is ours: new entries, the end of an edited file, a whole new file, the redirector.
 
-use super::LiveBoot;
 use super::arguments::is_managed;
 use super::commands::search;
-use super::entry::{LiveEntry, new_title};
+use super::entry::{LiveEntry, is_separator, new_title, ours};
+use super::{LiveBoot, Medium};
 use crate::cmdline;
 use crate::grub::{Script, quote};
 
@@ -42,6 +42,29 @@ impl Commands {
             ),
         }
     }
+}
+
+/// The variable with `BOOTIF=` and the hardware address of the card by which GRUB came, in the form that pxelinux gave it: 01 for
+/// Ethernet, then the address. Nothing where GRUB has no network.
+pub(super) const BOOT_CARD: &str = "liveos_bootif";
+
+/// Whether kernels are told by which card GRUB came: those that ask every card for an address.
+pub(super) fn names_boot_card(boot: &LiveBoot) -> bool {
+    boot.medium == Medium::Network
+        && ours(boot, false)
+            .iter()
+            .any(|argument| argument == "ip=dhcp")
+}
+
+/// What has to stand before the first entry.
+pub(super) fn boot_card_prelude(boot: &LiveBoot) -> String {
+    if !names_boot_card(boot) {
+        return String::new();
+    }
+    format!(
+        "{BEGIN}\nif [ -n \"$net_default_mac\" ]; then\n  set {BOOT_CARD}=\"{}=01-$net_default_mac\"\nfi\n{END}\n",
+        contract::parameter::BOOTIF
+    )
 }
 
 /// What comes to the end of a configuration.
@@ -135,11 +158,17 @@ fn check_entry(entry: &LiveEntry, boot: &LiveBoot) -> LiveEntry {
 /// A menu entry.
 pub(super) fn menu_entry(entry: &LiveEntry, boot: &LiveBoot, commands: Commands) -> String {
     let (linux, initrd) = commands.words();
-    let arguments: Vec<String> = entry
-        .command_line(boot)
+    let command_line = entry.command_line(boot);
+    let mut arguments: Vec<String> = command_line
         .iter()
         .map(|argument| quote(argument))
         .collect();
+    if names_boot_card(boot) {
+        let end = command_line
+            .iter()
+            .position(|argument| is_separator(argument));
+        arguments.insert(end.unwrap_or(arguments.len()), format!("${BOOT_CARD}"));
+    }
     let id = entry
         .key
         .as_deref()
@@ -182,6 +211,7 @@ pub(super) fn generate(
         text.push('\n');
     }
     text.push_str("insmod all_video\nset gfxpayload=keep\n");
+    text.push_str(&boot_card_prelude(boot));
     let mut entries = Vec::new();
     for (at, known) in known.into_iter().enumerate() {
         let key = known
@@ -279,11 +309,10 @@ pub(super) fn without_closing(config: &[u8]) -> Vec<u8> {
 }
 
 /// The arguments for a `linux` command that is edited: ours, as words.
-pub(super) fn argument_words(arguments: &[String]) -> String {
-    arguments
-        .iter()
-        .map(|argument| format!(" {}", quote(argument)))
-        .collect()
+pub(super) fn argument_words(boot: &LiveBoot, arguments: &[String]) -> String {
+    let words = arguments.iter().map(|argument| quote(argument));
+    let card = names_boot_card(boot).then(|| format!("${BOOT_CARD}"));
+    words.chain(card).map(|word| format!(" {word}")).collect()
 }
 
 /// A value that is assigned to a variable for command lines, without the arguments that are ours to give. `raw` is as it was written;

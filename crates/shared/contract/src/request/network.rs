@@ -480,6 +480,8 @@ mod tests {
             ("BOOTIF=01-52-54-00-12-34-56", mac),
             ("BOOTIF=52:54:00:12:34:56", mac),
             ("BOOTIF=01:52:54:00:12:34:56", mac),
+            // As GRUB's variable has it.
+            ("BOOTIF=01-52:54:00:12:34:56", mac),
             ("BOOTIF=01-52-54-00-12-34-56 rd.bootif=0", None),
             ("BOOTIF=01-52-54-00-12-34", None),
             ("BOOTIF=eth0", None),

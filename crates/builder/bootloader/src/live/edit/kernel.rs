@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::super::commands::{Role, role};
 use super::super::entry::{is_separator, kernel_of, of_command, ours};
-use super::super::generate::argument_words;
+use super::super::generate::{BOOT_CARD, argument_words};
 use super::super::is_managed;
 use super::super::kernels::Meaning;
 use super::{Editor, key, menu_entry_of, start_of_menu_entry};
@@ -83,7 +83,8 @@ impl<'a> Editor<'a> {
             let given = word
                 .literal()
                 .is_some_and(|text| ours.iter().any(|argument| argument == text));
-            if word.name().is_some_and(is_managed) || given {
+            let is_boot_card = word.variable() == Some(BOOT_CARD);
+            if word.name().is_some_and(is_managed) || given || is_boot_card {
                 self.edits.replace(before.span.end..word.span.end, "");
             } else {
                 let last = word.literal().is_some_and(is_separator)
@@ -95,7 +96,7 @@ impl<'a> Editor<'a> {
             }
         }
         self.edits
-            .insert(insert_at.unwrap_or(end), argument_words(&ours));
+            .insert(insert_at.unwrap_or(end), argument_words(self.boot, &ours));
     }
 
     pub(super) fn initrd(&mut self, visit: &Visit<'_>) {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::commands::{Role, identifier, role, search, search_variable, title};
 use super::entry::{LiveEntry, of_bls};
-use super::generate::{Commands, menu_entry, stripped_value};
+use super::generate::{Commands, boot_card_prelude, menu_entry, stripped_value};
 use super::kernels::LiveKernel;
 use super::variables::{Variables, assignment};
 use super::{ENTRY_LIMIT, LiveBoot};
@@ -59,6 +59,10 @@ pub(super) fn edit(
     if visits.iter().any(|visit| is_by_platform(visit.command)) {
         editor.commands = Commands::ByPlatform;
         editor.edits.insert(0, editor.commands.prelude());
+    }
+    let prelude = boot_card_prelude(boot);
+    if !prelude.is_empty() {
+        editor.edits.insert(0, prelude);
     }
     editor.remove_foreign_entries();
     for (at, visit) in visits.iter().enumerate() {
