@@ -80,6 +80,7 @@ pub(crate) fn run(arguments: &BuildArguments, environment: &Environment) -> Resu
     let parts = Parts {
         iso: boot.iso,
         netboot: boot.netboot,
+        http_boot: boot.http_boot,
         payload: &*payload,
     };
     let written = write::write(place, parts, &plan, &job, &progress)?;
@@ -91,6 +92,7 @@ pub(crate) fn run(arguments: &BuildArguments, environment: &Environment) -> Resu
 struct BootParts {
     iso: Option<(Files, media::iso::Description)>,
     netboot: Option<Files>,
+    http_boot: Option<(Files, media::iso::Description)>,
 }
 
 /// A build whose plan stands.
@@ -143,6 +145,7 @@ impl<'p> Build<'p> {
         let mut parts = BootParts {
             iso: None,
             netboot: None,
+            http_boot: None,
         };
         if is_iso || self.plan.network.is_some() {
             let (files, mut description) = boot_files::iso(inputs, &common, self.progress)?;
@@ -151,6 +154,7 @@ impl<'p> Build<'p> {
         }
         if !is_iso {
             parts.netboot = Some(boot_files::netboot(inputs, &common, self.progress)?);
+            parts.http_boot = Some(boot_files::http_boot(inputs, &common)?);
         }
         let additional = &self.job.section().additional_files;
         let iso = parts.iso.iter_mut().map(|(files, _)| files);

@@ -11,8 +11,9 @@ use source::{Media, RootOnMedia};
 use crate::job::Job;
 
 /// Files of media that every build makes anew, or that only fit the medium that they are on; folders end with a slash.
-const MADE_ANEW: [&str; 16] = [
+const MADE_ANEW: [&str; 18] = [
     "boot.catalog",
+    "boot.ipxe",
     "boot/efi/",
     "boot/grub/efiboot.img",
     "boot/grub/i386-pc/",
@@ -20,6 +21,7 @@ const MADE_ANEW: [&str; 16] = [
     "boot/grub2/efiboot.img",
     "boot/grub2/i386-pc/",
     "efi/",
+    places::HTTP_BOOT_ISO,
     "isolinux/",
     "liveos/checksums",
     "liveos/manifest.json",

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use config::settings::OutputFormat;
 use config::{BiosLoader, InitramfsPlan, Plan};
 use serde_json::{Value, json};
 
@@ -44,6 +45,8 @@ fn as_json(job: &Job, plan: &Plan) -> Value {
         BiosLoader::GrubOfHost => "GRUB of this machine".to_owned(),
         BiosLoader::Isolinux { program, .. } => format!("ISOLINUX of the image ({program})"),
     });
+    let network_grub =
+        (plan.format != OutputFormat::Iso).then(|| plan.efi.network_grub.path.to_string());
     json!({
         "input": job.source,
         "output": job.output,
@@ -58,7 +61,7 @@ fn as_json(job: &Job, plan: &Plan) -> Value {
             .then(|| format!("squashfs, {:?}", plan.root_image.compression)),
         "volumeId": plan.volume_id.as_str(),
         "time": plan.time.seconds,
-        "efi": { "shim": plan.efi.shim.to_string(), "grub": plan.efi.grub.to_string() },
+        "efi": { "shim": plan.efi.shim.to_string(), "grub": plan.efi.grub.path.to_string(), "networkGrub": network_grub },
         "bios": bios,
         "kernelParameters": plan.append,
     })

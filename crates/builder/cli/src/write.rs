@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use block::{Content, Piece};
+use block::{Content, Piece, ReadAt as _};
 use config::Plan;
 use config::settings::OutputFormat;
+use contract::media as places;
 use media::files::Files;
 use media::iso::Description;
 use media::late::{Late, Progress as Step};
@@ -53,6 +54,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) iso: Option<(Files, Description)>,
     /// The files of a server.
     pub(crate) netboot: Option<Files>,
+    /// What of it firmware that boots over HTTP loads at once, but for an initramfs that is the large payload.
+    pub(crate) http_boot: Option<(Files, Description)>,
     /// The large payload: the root file system image, or the initramfs that is the whole system.
     pub(crate) payload: &'a dyn Late,
 }
@@ -111,7 +114,7 @@ fn write_iso(
 
 fn write_netboot(
     mut netboot: Netboot,
-    parts: Parts<'_>,
+    mut parts: Parts<'_>,
     plan: &Plan,
     step: &(dyn Fn(Step) + Sync),
 ) -> block::Result<Written> {
@@ -133,8 +136,19 @@ fn write_netboot(
             }
             report.placed.iter().map(|placed| placed.len).sum()
         }
-        _ => netboot.write(parts.payload, step)?,
+        _ => {
+            let written = netboot.write(parts.payload, step)?;
+            let len = written.len();
+            if let Some((files, _)) = &mut parts.http_boot {
+                files.put(parts.payload.path(), written)?;
+            }
+            len
+        }
     };
+    if let Some((files, description)) = parts.http_boot {
+        let target = netboot.payload(places::HTTP_BOOT_ISO)?;
+        media::iso::write(description, files, &[], &target, &|_| {})?;
+    }
     let report = netboot.commit(files)?;
     Ok(Written {
         len: report.len,

@@ -4,8 +4,6 @@ use block::Result;
 use inspect::{Architecture, EfiBinary, Facts};
 use tree::TreePath;
 
-use crate::settings::OutputFormat;
-
 /// What UEFI firmware starts: programs of the image, never modified.
 #[derive(Clone, Debug)]
 pub struct EfiLoader {
@@ -13,11 +11,20 @@ pub struct EfiLoader {
     pub suffix: &'static str,
     /// The first stage, which firmware starts.
     pub shim: TreePath,
-    /// The second stage, which shim starts.
-    pub grub: TreePath,
+    /// The second stage on an ISO, which shim starts.
+    pub grub: Grub,
+    /// The second stage on a server: some distributions build one GRUB for disks and another for the network.
+    pub network_grub: Grub,
     /// Shim's key manager.
     pub mok_manager: Option<TreePath>,
-    /// The folder below `EFI` in which GRUB looks for its configuration.
+}
+
+/// A GRUB for UEFI.
+#[derive(Clone, Debug)]
+pub struct Grub {
+    /// Its path in the image.
+    pub path: TreePath,
+    /// The folder below `EFI` in which it looks for its configuration.
     pub vendor: String,
 }
 
@@ -42,27 +49,25 @@ pub enum BiosLoader {
 /// # Errors
 ///
 /// [`Kind::NotFound`](block::Kind::NotFound), naming the file and the distribution's package.
-pub(crate) fn efi(facts: &Facts, format: OutputFormat) -> Result<EfiLoader> {
+pub(crate) fn efi(facts: &Facts) -> Result<EfiLoader> {
     let shim = facts.shim()?;
     let for_disks = facts.grub()?;
-    let grub = match format {
-        OutputFormat::Iso => for_disks,
-        // Some distributions build one GRUB for disks and another for the network.
-        OutputFormat::PxeDir | OutputFormat::PxeTar => {
-            facts.boot.grub_network.first().unwrap_or(for_disks)
-        }
-    };
+    let for_network = facts.boot.grub_network.first().unwrap_or(for_disks);
     let path = |binary: &EfiBinary| binary.path.clone();
+    let grub = |binary: &EfiBinary| Grub {
+        path: path(binary),
+        vendor: binary
+            .vendor
+            .clone()
+            .unwrap_or_else(|| facts.boot.vendor.clone()),
+    };
     Ok(EfiLoader {
         // OK: `shim` answers only where the architecture has a name.
         suffix: facts.architecture.value.efi_name().unwrap_or("x64"),
         shim: path(shim),
-        grub: path(grub),
+        grub: grub(for_disks),
+        network_grub: grub(for_network),
         mok_manager: facts.boot.mok_manager.first().map(path),
-        vendor: grub
-            .vendor
-            .clone()
-            .unwrap_or_else(|| facts.boot.vendor.clone()),
     })
 }
 

@@ -17,7 +17,7 @@ use formats::squashfs::Compression;
 use inspect::Facts;
 use tree::{Timestamp, TreePath};
 
-pub use boot_loader::{BiosLoader, EfiLoader};
+pub use boot_loader::{BiosLoader, EfiLoader, Grub};
 pub use compression::{DEFAULT_ZSTD_LEVEL, RootImage, SMALLEST};
 pub use file::saved;
 pub use initramfs::InitramfsPlan;
@@ -178,7 +178,7 @@ pub fn resolve(
         // No kernel has to mount it.
         InitramfsPlan::FullOs => RootImage::default(),
     };
-    let efi = boot_loader::efi(facts, request.format)?;
+    let efi = boot_loader::efi(facts)?;
     let bios = match request.format {
         OutputFormat::Iso => boot_loader::bios(facts, host_grub),
         OutputFormat::PxeDir | OutputFormat::PxeTar => None,

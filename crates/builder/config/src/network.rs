@@ -64,6 +64,11 @@ pub(crate) fn choose(
         let message = format!("{url} names no file");
         return Err(Error::unsupported(what, message));
     }
+    if name == contract::media::HTTP_BOOT_ISO {
+        let message =
+            format!("{url}: {name} is the name of another file beside it; name the ISO otherwise");
+        return Err(Error::unsupported(what, message));
+    }
     Ok(Some(NetworkPlan {
         iso_name: name.to_owned(),
         url,
@@ -126,6 +131,9 @@ mod tests {
         let nfs = || Some(BootstrapUrl::File("nfs://h/x.iso".to_owned()));
         assert!(refused(nfs(), Generator::Native).is_some_and(|text| text.contains("dracut")));
         assert_eq!(refused(nfs(), Generator::Dracut), None);
+        let taken = BootstrapUrl::File("http://h/x/http-boot.iso".to_owned());
+        let text = refused(Some(taken), Generator::Native);
+        assert!(text.is_some_and(|text| text.contains("another file beside it")));
         for url in ["http://h/", "http://h", "http://h/x/"] {
             let url = Some(BootstrapUrl::File(url.to_owned()));
             assert!(

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends with the first surprise")]
 
 use block::{Content, Kind};
-use config::settings::{DracutModules, Generator};
+use config::settings::{DracutModules, Generator, OutputFormat};
 use config::{BiosLoader, Plan, Request, resolve};
 use formats::squashfs::Compression;
 use mediacheck::Styles;
@@ -91,8 +91,38 @@ fn without_a_wish_it_is_zstd_3_and_the_field_s_volume_identifier() {
     assert_eq!(plan.volume_id.as_str(), "CDROM");
     assert_eq!(plan.time.seconds, 1_000_000_000);
     assert_eq!(plan.bios, Some(BiosLoader::GrubOfHost));
-    assert_eq!(plan.efi.vendor, "debian");
+    assert_eq!(plan.efi.grub.vendor, "debian");
+    assert_eq!(plan.efi.network_grub.path, plan.efi.grub.path);
     assert_eq!(plan.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn an_iso_of_a_network_boot_folder_has_the_grub_for_media() {
+    let signed = "usr/lib/grub/x86_64-efi-signed";
+    let mut tree = image(KERNEL_CONFIG, &[], &[]);
+    for name in ["gcdx64.efi.signed", "grubnetx64.efi.signed"] {
+        let node = Node::File(Content::from_bytes(efi_program()));
+        let inode = Inode::new(Metadata::with_permissions(0o755), node);
+        let path = TreePath::parse(format!("{signed}/{name}")).unwrap();
+        let folder = Metadata::with_permissions(0o755);
+        tree.make_directories(&path.parent().unwrap(), &folder)
+            .unwrap();
+        tree.put(&path, inode).unwrap();
+    }
+    for format in [OutputFormat::Iso, OutputFormat::PxeDir] {
+        let request = Request {
+            format,
+            ..Request::default()
+        };
+        let efi = plan(&tree, &request, true).unwrap().efi;
+        assert!(efi.grub.path.to_string().ends_with("gcdx64.efi.signed"));
+        assert!(
+            efi.network_grub
+                .path
+                .to_string()
+                .ends_with("grubnetx64.efi.signed")
+        );
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use system_tests::builds;
 use system_tests::http::Server;
 use system_tests::media::FOR_BOOTS;
 use testkit::fixture::{self, Part, TestSystem};
-use testkit::guest::{self, BOOT, COMMAND, Guest};
+use testkit::guest::{self, BOOT, COMMAND, Guest, PATIENT_KERNEL};
 use testkit::tools;
 use vm::{Firmware, Machine, Network};
 
@@ -31,6 +31,29 @@ fn machine(folder: &Path, bootfile: &str, firmware: Firmware, memory_mib: u32) -
     machine.memory_mib = memory_mib;
     let netdev = format!("user,id=boot,tftp={},bootfile={bootfile}", folder.display());
     let arguments = ["-netdev", &netdev, "-device", "virtio-net-pci,netdev=boot"];
+    machine.extra.extend(arguments.map(Into::into));
+    machine
+}
+
+/// A machine without disks whose firmware asks the server at `port` of this machine for `path` over HTTP.
+fn http_machine(port: u16, path: &str, firmware: Firmware) -> Machine {
+    let mut machine = guest::machine("unused");
+    machine.media = None;
+    machine.firmware = firmware;
+    machine.network = Network::None;
+    machine.memory_mib = 2048;
+    let netdev = format!("user,id=boot,bootfile=http://{HOST}:{port}/{path}");
+    let arguments = [
+        "-netdev",
+        &netdev,
+        "-device",
+        "virtio-net-pci,netdev=boot,romfile=",
+        // OVMF would try PXE first, and wait for servers that are not there.
+        "-fw_cfg",
+        "name=opt/org.tianocore/IPv4PXESupport,string=n",
+        "-fw_cfg",
+        "name=opt/org.tianocore/IPv6PXESupport,string=n",
+    ];
     machine.extra.extend(arguments.map(Into::into));
     machine
 }
@@ -103,4 +126,90 @@ fn ref_a_bootstrap_initramfs_fetches_the_iso_by_http_under_ovmf_and_by_ipxe() {
             .iter()
             .any(|line| line.contains("/my-image.iso"))
     );
+}
+
+#[test]
+fn ref_firmware_with_secure_boot_gets_the_whole_system_over_http() {
+    if !tools::available(&FOR_BOOTS) {
+        return;
+    }
+    let work = tempfile::tempdir().unwrap();
+    let server = Server::start(work.path().join("pxe")).unwrap();
+    folder(work.path(), &["--append", PATIENT_KERNEL]).unwrap();
+    let machine = http_machine(server.port(), "http-boot.iso", Firmware::Secure);
+    checks(&mut Guest::start(&machine).unwrap()).unwrap();
+    let requests = server.requests();
+    let others = requests
+        .iter()
+        .filter(|line| !line.contains(" /http-boot.iso "));
+    assert_eq!(others.count(), 0, "{requests:?}");
+}
+
+#[test]
+fn ref_a_bootstrap_initramfs_that_came_over_http_fetches_the_iso() {
+    if !tools::available(&FOR_BOOTS) {
+        return;
+    }
+    let work = tempfile::tempdir().unwrap();
+    let server = Server::start(work.path().join("pxe")).unwrap();
+    let url = format!("http://{HOST}:{}/image.iso", server.port());
+    let arguments = [
+        "--initramfs-type",
+        "bootstrap",
+        "--bootstrap-url",
+        &url,
+        "--append",
+        PATIENT_KERNEL,
+    ];
+    let folder = folder(work.path(), &arguments).unwrap();
+    let len = |name: &str| std::fs::metadata(folder.join(name)).unwrap().len();
+    assert!(len("http-boot.iso") + len("liveos/rootfs.img") < len("image.iso") + (4 << 20));
+    let machine = http_machine(server.port(), "http-boot.iso", Firmware::Uefi);
+    checks(&mut Guest::start(&machine).unwrap()).unwrap();
+    let requests = server.requests();
+    assert!(requests.iter().any(|line| line.contains(" /image.iso ")));
+}
+
+#[test]
+fn ref_grub_tells_the_kernel_by_which_of_two_cards_it_came() {
+    if !tools::available(&FOR_BOOTS) {
+        return;
+    }
+    let work = tempfile::tempdir().unwrap();
+    let server = Server::start(work.path().join("pxe")).unwrap();
+    let url = format!("http://{HOST}:{}/image.iso", server.port());
+    // The kernel shows its command line.
+    let append = format!("{PATIENT_KERNEL} ignore_loglevel");
+    let arguments = [
+        "--initramfs-type",
+        "bootstrap",
+        "--bootstrap-url",
+        &url,
+        "--append",
+        &append,
+    ];
+    let folder = folder(work.path(), &arguments).unwrap();
+    let mut machine = guest::machine("unused");
+    machine.media = None;
+    machine.network = Network::None;
+    machine.memory_mib = 2048;
+    // The first card gets an address too, of a network in which there is no server.
+    let netdev = format!(
+        "user,id=boot,tftp={},bootfile=bootx64.efi",
+        folder.display()
+    );
+    let arguments = [
+        "-netdev",
+        "user,id=other,restrict=on",
+        "-device",
+        "virtio-net-pci,netdev=other,mac=52:54:00:00:00:01,romfile=",
+        "-netdev",
+        &netdev,
+        "-device",
+        "virtio-net-pci,netdev=boot,mac=52:54:00:00:00:02,bootindex=0",
+    ];
+    machine.extra.extend(arguments.map(Into::into));
+    let mut guest = Guest::start(&machine).unwrap();
+    guest.expect(" BOOTIF=01-52:54:00:00:00:02", BOOT).unwrap();
+    checks(&mut guest).unwrap();
 }

@@ -105,6 +105,11 @@ pub const FULL_OS_ROOT: &str = "/.liveos/root";
 pub const FULL_OS_SOURCE: &str = "/.liveos/source";
 /// The initramfs on the media that is the whole system, for all kernels.
 pub const FULL_OS_INITRAMFS: &str = "boot/initrd.img";
+/// In a folder for network boot: an ISO of the boot loader, kernels and initramfs alone, for firmware that boots over HTTP. It makes a RAM
+/// disk of it, from which GRUB loads without a network of its own.
+pub const HTTP_BOOT_ISO: &str = "http-boot.iso";
+/// The volume identifier of [`HTTP_BOOT_ISO`], which is none of media that a machine may have beside it.
+pub const HTTP_BOOT_VOLUME_ID: &str = "LIVEOS-HTTP";
 /// The certificates of authorities in the initramfs (PEM), for servers that are asked by `https`.
 pub const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// The C library's list of name servers in the initramfs.

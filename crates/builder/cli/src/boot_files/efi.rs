@@ -32,10 +32,10 @@ pub(super) fn put_on_iso(
     let programs = esp::Programs {
         suffix: plan.efi.suffix,
         shim: file(tree, &plan.efi.shim)?,
-        grub: file(tree, &plan.efi.grub)?,
+        grub: file(tree, &plan.efi.grub.path)?,
         mok_manager,
     };
-    let esp_files = esp::files(programs, redirectors(&plan.efi.vendor, config))?;
+    let esp_files = esp::files(programs, redirectors(&plan.efi.grub.vendor, config))?;
     for (path, content) in &esp_files {
         files.put(path, content.clone())?;
     }
@@ -69,20 +69,24 @@ pub(super) fn put_on_server(
 ) -> Result<()> {
     let Inputs { tree, plan, .. } = inputs;
     let suffix = plan.efi.suffix;
-    let grub = file(tree, &plan.efi.grub)?;
+    let grub = file(tree, &plan.efi.network_grub.path)?;
     if !loads_from_network(&grub)? {
         progress.warn(&format!(
             "{} knows no network: UEFI machines cannot boot with it from the server (iPXE can, with boot.ipxe); an image with the \
              distribution's GRUB for the network (Debian, Ubuntu: package grub-efi-amd64-signed) has a better one",
-            plan.efi.grub
+            plan.efi.network_grub.path
         ));
     }
+    progress.say(&format!(
+        "firmware that boots over HTTP takes {} as its boot file: GRUB by itself cannot be relied on there",
+        places::HTTP_BOOT_ISO
+    ));
     files.put(&format!("boot{suffix}.efi"), file(tree, &plan.efi.shim)?)?;
     files.put(&format!("grub{suffix}.efi"), grub)?;
     if let Some(path) = &plan.efi.mok_manager {
         files.put(&format!("mm{suffix}.efi"), file(tree, path)?)?;
     }
-    for (path, bytes) in redirectors(&plan.efi.vendor, config) {
+    for (path, bytes) in redirectors(&plan.efi.network_grub.vendor, config) {
         files.put(&path, Content::from_bytes(bytes))?;
     }
     let bytes = config.redirector.clone().into_bytes();

@@ -14,9 +14,11 @@ use config::settings::{AdditionalFile, DracutModules, Generator};
 use config::{InitramfsPlan, Plan};
 use contract::media as places;
 use customize::steps::files::content_of;
+use formats::iso9660::VolumeId;
 use inspect::Facts;
 use media::files::Files;
 use media::iso::Description;
+use mediacheck::Styles;
 use payload::initramfs::HostShell;
 use tree::{Tree, TreePath};
 
@@ -50,7 +52,6 @@ pub(crate) fn iso(
     progress: &Progress,
 ) -> Result<(Files, Description)> {
     let Inputs { tree, facts, plan } = inputs;
-    let mut files = common.clone();
     let mut boot = live_boot(facts, plan);
     boot.medium = Medium::Volume(plan.volume_id.as_str().to_owned());
     match plan.initramfs {
@@ -65,11 +66,7 @@ pub(crate) fn iso(
     }
     let config = configure(tree, facts, &boot)?;
     tell(&config, progress);
-    for (path, bytes) in &config.files {
-        files.put(path, Content::from_bytes(bytes.as_slice()))?;
-    }
-    let grub_folder = boot.grub_folder.trim_start_matches('/');
-    let efi = efi::put_on_iso(&mut files, inputs, &config, grub_folder)?;
+    let (mut files, efi) = put_on_iso(common.clone(), inputs, &boot, &config)?;
     let bios = match &plan.bios {
         Some(loader) => {
             let menu = bios::Menu {
@@ -94,6 +91,59 @@ pub(crate) fn iso(
     ))
 }
 
+/// Puts the boot configuration and what UEFI starts beside `files`; answers with the path of the ESP too.
+fn put_on_iso(
+    mut files: Files,
+    inputs: Inputs<'_>,
+    boot: &LiveBoot,
+    config: &LiveConfig,
+) -> Result<(Files, String)> {
+    for (path, bytes) in &config.files {
+        files.put(path, Content::from_bytes(bytes.as_slice()))?;
+    }
+    let grub_folder = boot.grub_folder.trim_start_matches('/');
+    let efi = efi::put_on_iso(&mut files, inputs, config, grub_folder)?;
+    Ok((files, efi))
+}
+
+/// The ISO of a network-boot folder for firmware that boots over HTTP, but for an initramfs that is the whole system. `common` has what
+/// all kinds of media have; of it come the kernels and their initramfs.
+///
+/// Firmware hands such an ISO on as a RAM disk, and GRUB starts as from a CD. GRUB itself cannot be relied on there: Debian 12's for the
+/// network (grub-efi-amd64-signed 1+2.06+13+deb12u2) has no HTTP in it, and GRUB up to 2.12 takes no address from firmware that names a
+/// DNS server in the path of the boot device (`efinet.c`: it expects the address right before the URL).
+///
+/// # Errors
+///
+/// Whatever reading the tree answers.
+pub(crate) fn http_boot(inputs: Inputs<'_>, common: &Files) -> Result<(Files, Description)> {
+    let Inputs { tree, facts, plan } = inputs;
+    let mut boot = server_boot(facts, plan);
+    boot.medium = Medium::Volume(places::HTTP_BOOT_VOLUME_ID.to_owned());
+    // What is in doubt in the menu was told with the folder's.
+    let config = configure(tree, facts, &boot)?;
+    let mut files = Files::new(plan.time);
+    for (path, content, _) in common.contents() {
+        let loads = |kernel: &LiveKernel| {
+            let paths = [&kernel.image, &kernel.initramfs];
+            paths.iter().any(|own| own.trim_start_matches('/') == path)
+        };
+        if boot.kernels.iter().any(loads) {
+            files.put(&path, content.clone())?;
+        }
+    }
+    let (files, efi) = put_on_iso(files, inputs, &boot, &config)?;
+    let description = Description {
+        volume_id: VolumeId::new(places::HTTP_BOOT_VOLUME_ID)?,
+        title: format!("{} over HTTP", plan.name),
+        bios: None,
+        efi,
+        reserved: places::RESERVED_LEN,
+        implanted: Styles::None,
+    };
+    Ok((files, description))
+}
+
 /// The files of a network-boot server, but for the large ones. `common` has what all kinds of media have.
 ///
 /// # Errors
@@ -102,13 +152,7 @@ pub(crate) fn iso(
 pub(crate) fn netboot(inputs: Inputs<'_>, common: &Files, progress: &Progress) -> Result<Files> {
     let Inputs { tree, facts, plan } = inputs;
     let mut files = common.clone();
-    let mut boot = live_boot(facts, plan);
-    boot.medium = Medium::Network;
-    boot.media_check = false;
-    boot.live_arguments = match &plan.network {
-        Some(network) => network_arguments(facts, plan, &network.url),
-        None => live::full_os_arguments(),
-    };
+    let boot = server_boot(facts, plan);
     let config = configure(tree, facts, &boot)?;
     tell(&config, progress);
     for (path, bytes) in &config.files {
@@ -134,6 +178,18 @@ pub(crate) fn netboot(inputs: Inputs<'_>, common: &Files, progress: &Progress) -
 
 /// The iPXE script of a network-boot folder.
 const IPXE_SCRIPT: &str = "boot.ipxe";
+
+/// What a machine boots from a server.
+fn server_boot(facts: &Facts, plan: &Plan) -> LiveBoot {
+    let mut boot = live_boot(facts, plan);
+    boot.medium = Medium::Network;
+    boot.media_check = false;
+    boot.live_arguments = match &plan.network {
+        Some(network) => network_arguments(facts, plan, &network.url),
+        None => live::full_os_arguments(),
+    };
+    boot
+}
 
 /// What makes a kernel get the root file system from `url`.
 fn network_arguments(facts: &Facts, plan: &Plan, url: &str) -> Vec<String> {

@@ -14,7 +14,7 @@ pub struct Addition {
 }
 
 /// Changes of media. They come on top of those that were made before.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Wish {
     /// Kernel parameters that go: names, or `name=value`.
     pub delete: Vec<String>,

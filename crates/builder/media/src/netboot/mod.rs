@@ -12,7 +12,7 @@ mod payload;
 use std::path::Path;
 use std::sync::Arc;
 
-use block::{DiskFile, Error, Result};
+use block::{Content, DiskFile, Error, Result};
 
 use self::payload::Payload;
 use crate::files::Files;
@@ -84,16 +84,21 @@ impl Netboot {
         Ok(Arc::new(file))
     }
 
-    /// Writes a large file of the media at once, and answers with its length in bytes.
+    /// Writes a large file of the media at once, and answers with its bytes.
     ///
     /// # Errors
     ///
     /// [`Kind::Io`](block::Kind::Io), and what `late` answers.
-    pub fn write(&mut self, late: &dyn Late, progress: &(dyn Fn(Progress) + Sync)) -> Result<u64> {
+    pub fn write(
+        &mut self,
+        late: &dyn Late,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Content> {
         let mut payload = Payload::new(late.path(), self.file(late.path())?);
-        let len = payload.write(late, progress)?;
+        payload.write(late, progress)?;
+        let written = Arc::new(payload.file.remeasured()?);
         self.payloads.push(payload);
-        Ok(len)
+        Ok(Content::from_source(written))
     }
 
     /// Writes `files` and the manifest beside the payloads, syncs all, and puts it at its place.

@@ -12,7 +12,7 @@ use media::netboot::manifest::{self, Manifest};
 use media::netboot::{Netboot, Shape};
 use tree::Timestamp;
 
-use super::{add, append, into_initramfs, reset};
+use super::{add, append, into_initramfs, reset, sample};
 
 const GRUB: &str = "menuentry x {\n\tlinux /boot/vmlinuz root=live:http://a/b.iso quiet\n\tinitrd /boot/initrd.img\n}\n";
 const IPXE: &str = "#!ipxe\nkernel ${base}/boot/vmlinuz initrd=initrd.img root=live:http://a/b.iso quiet\n\
@@ -123,6 +123,41 @@ fn every_boot_loaders_configuration_changes_and_the_original_comes_back() {
     assert!(report.parameters.is_empty());
     assert_eq!(all(&path), original);
     made(&path);
+}
+
+#[test]
+fn what_firmware_loads_over_http_changes_with_the_folder() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("pxe");
+    made(&path);
+    let iso = path.join("http-boot.iso");
+    fs::write(&iso, sample::iso(4 << 20)).unwrap();
+    // A change that changes nothing brings the file into the manifest.
+    edit(&path, &reset()).unwrap();
+    let original = all(&path);
+    edit(&path, &append("debug")).unwrap();
+    edit(&path, &into_initramfs("/etc/x", b"x")).unwrap();
+    edit(&path, &add("/new", b"new")).unwrap();
+    fits_manifest(&path);
+    let bytes = fs::read(&iso).unwrap();
+    let files = sample::files(&bytes);
+    let config = sample::config(&bytes);
+    assert!(config.contains("quiet debug\n"), "{config}");
+    assert!(files.contains_key("/boot/liveos-additions.img") && !files.contains_key("/new"));
+    edit(&path, &reset()).unwrap();
+    assert_eq!(all(&path), original);
+}
+
+#[test]
+fn a_folder_whose_http_iso_cannot_be_changed_stays_as_it_is() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("pxe");
+    made(&path);
+    fs::write(path.join("http-boot.iso"), "no ISO").unwrap();
+    let original = all(&path);
+    let error = edit(&path, &append("debug")).unwrap_err();
+    assert!(format!("{error:?}").contains("http-boot.iso"), "{error:?}");
+    assert_eq!(all(&path), original);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Files are replaced one by one, each in one step, by renaming. What they were is kept in `liveos/edits` under its digest, with a journal;
 //! the originals are other names of the same files, so they take no room of their own where the file system has hard links. The order is
 //! that of an ISO: contents, journal, then files in an order in which no boot entry names one that is not there; the manifest is last.
+//! The ISO for firmware that boots over HTTP is changed first, as an ISO, with a journal of its own.
 
 mod files;
 
@@ -18,7 +19,7 @@ use tree::{Timestamp, Tree};
 use self::files::Folder;
 use super::plan::{self, Edits, Outcome, Stored};
 use super::room::path_of;
-use super::target::lock;
+use super::target::{FileTarget, lock};
 use super::{Report, Wish};
 use crate::netboot::manifest::{self, Manifest};
 
@@ -81,6 +82,7 @@ pub fn edit(path: &Path, wish: &Wish) -> Result<Report> {
     }
     let outcome = plan::outcome(&tree, &edits)?;
     if !wish.is_empty() {
+        edit_http_boot(&folder, wish)?;
         write(&folder, &journal, &edits, &outcome)?;
     }
     Ok(Report {
@@ -96,6 +98,22 @@ pub fn edit(path: &Path, wish: &Wish) -> Result<Report> {
         warnings: outcome.warnings,
         room: (0, 0),
     })
+}
+
+/// Changes what firmware that boots over HTTP gets as the folder is changed, but for files beside the boot files.
+fn edit_http_boot(folder: &Folder<'_>, wish: &Wish) -> Result<()> {
+    let own = Wish {
+        files: Vec::new(),
+        ..wish.clone()
+    };
+    let path = contract::media::HTTP_BOOT_ISO;
+    if own.is_empty() || folder.open(path)?.is_none() {
+        return Ok(());
+    }
+    let target = FileTarget::open(&folder.full(path)?, true)?;
+    super::iso::edit(&target, &own)
+        .map(drop)
+        .map_err(|error| error.while_doing(format!("changing {path}")))
 }
 
 fn read_journal(folder: &Folder<'_>) -> Result<Journal> {
@@ -287,6 +305,7 @@ fn update_manifest(folder: &Folder<'_>, journal: &Journal) -> Result<()> {
     let mut changed: Vec<String> = journal.originals.keys().cloned().collect();
     let own = folder.names(STORE)?;
     changed.extend(own.iter().map(|name| in_store(name)));
+    changed.push(contract::media::HTTP_BOOT_ISO.to_owned());
     let relative = |path: &str| path.trim_start_matches('/').to_owned();
     let changed: BTreeSet<String> = changed.iter().map(|path| relative(path)).collect();
     let prefix = format!("{STORE}/");
