@@ -4,6 +4,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use block::Content;
+use testkit::tools;
 use tree::{Inode, Metadata, Node, Tree, TreePath};
 
 /// Writes the folders, files and links of a tree below the folder `root`, with owners and permissions: needs root.
@@ -101,27 +102,16 @@ pub(crate) fn assert_same(ours: &[String], theirs: &[String]) {
 
 /// Whether `program` is installed and we are root; else says so, or fails where all have to be.
 pub(crate) fn has_root_and(program: &str) -> bool {
-    let found = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"]
-        .iter()
-        .any(|folder| Path::new(folder).join(program).exists());
-    let has_all = found && rustix::process::geteuid().is_root();
-    if !has_all {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "needs root and {program}, and CI has to have them"
-        );
-        eprintln!("SKIPPED: needs root and {program}");
+    if !tools::is_root() {
+        tools::skipped("root");
+        return false;
     }
-    has_all
+    tools::available(&[program])
 }
 
 /// Runs a program of the machine and answers with what it prints.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "reference programs are the judges of these tests"
-)]
 pub(crate) fn run(program: &str, arguments: &[&str]) -> std::process::Output {
-    std::process::Command::new(program)
+    tools::command(program)
         .args(arguments)
         .env("SOURCE_DATE_EPOCH", "1700000000")
         .output()

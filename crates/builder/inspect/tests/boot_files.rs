@@ -1,7 +1,6 @@
 //! The boot loaders of a real distribution are found and understood.
 #![expect(
     clippy::disallowed_methods,
-    clippy::print_stderr,
     clippy::unwrap_used,
     reason = "a test starts reference programs, says what it skips, and stops where something is wrong"
 )]
@@ -12,21 +11,12 @@ use std::process::Command;
 
 use block::Content;
 use inspect::EfiFlavour;
+use testkit::tools;
 use tree::{Inode, Metadata, Node, Tree, TreePath};
-
-fn skip(what: &str) {
-    assert!(std::env::var_os("CI").is_none(), "needs {what}");
-    eprintln!("SKIPPED: needs {what}");
-}
 
 /// Whether the reference program is there; says so where it is not, and fails in CI.
 fn need(tool: &str) -> bool {
-    let there = std::env::var("PATH")
-        .is_ok_and(|path| std::env::split_paths(&path).any(|folder| folder.join(tool).is_file()));
-    if !there {
-        skip(tool);
-    }
-    there
+    tools::available(&[tool])
 }
 
 /// Debian's signed boot loaders, unpacked; downloaded once. `None` where they cannot be had.
@@ -49,7 +39,7 @@ fn debian_loaders() -> Option<PathBuf> {
             .success()
     };
     if !run(Command::new("apt-get").args(["download", "shim-signed", "grub-efi-amd64-signed"])) {
-        skip("the packages shim-signed and grub-efi-amd64-signed");
+        tools::skipped("the packages shim-signed and grub-efi-amd64-signed");
         return None;
     }
     for entry in fs::read_dir(&folder).unwrap() {

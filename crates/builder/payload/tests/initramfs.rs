@@ -1,7 +1,6 @@
 //! The native initramfs of real distribution kernels, checked by the programs that read such archives.
 #![expect(
     clippy::disallowed_methods,
-    clippy::print_stderr,
     clippy::unwrap_used,
     reason = "a test starts reference programs, says what it skips, and stops where something is wrong"
 )]
@@ -18,6 +17,7 @@ use block::{Content, DiskFile};
 use contract::module_index::ModuleIndex;
 use formats::cpio;
 use payload::initramfs::{Compression, Initramfs, Options, build};
+use testkit::tools;
 use tree::{Inode, Metadata, Node, Tree, TreePath};
 
 /// The size that the initramfs of a generic kernel may have, in bytes.
@@ -25,17 +25,7 @@ const BUDGET: usize = 12 << 20;
 
 /// Whether the reference program is there; says so where it is not, and fails in CI.
 fn need(tool: &str) -> bool {
-    let there = std::env::var("PATH")
-        .is_ok_and(|path| std::env::split_paths(&path).any(|folder| folder.join(tool).is_file()));
-    if !there {
-        skip(tool);
-    }
-    there
-}
-
-fn skip(what: &str) {
-    assert!(std::env::var_os("CI").is_none(), "needs {what}");
-    eprintln!("SKIPPED: needs {what}");
+    tools::available(&[tool])
 }
 
 /// The package of Debian's generic kernel, unpacked; downloaded once. `None` where it cannot be had.
@@ -69,7 +59,7 @@ fn fetch_debian_kernel() -> Option<PathBuf> {
     let downloaded =
         package.and_then(|package| run(Command::new("apt-get").args(["download", package])));
     if downloaded.is_none() {
-        skip("the package linux-image-amd64");
+        tools::skipped("the package linux-image-amd64");
         return None;
     }
     let deb = fs::read_dir(&folder)
@@ -412,7 +402,7 @@ fn ref_a_program_that_was_asked_for_runs_in_the_initramfs() {
 fn is_root() -> bool {
     let root = fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0);
     if !root {
-        skip("root, for chroot");
+        tools::skipped("root, for chroot");
     }
     root
 }

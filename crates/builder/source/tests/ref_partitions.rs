@@ -2,7 +2,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    clippy::print_stderr,
     reason = "these tests start reference programs and read the environment"
 )]
 
@@ -15,20 +14,7 @@ const MIB: u64 = 1 << 20;
 
 /// Whether the programs are there. Where one is not, the test is skipped, which CI does not accept.
 fn need() -> bool {
-    ["mkfs.ext4", "mkfs.vfat", "mcopy", "mmd", "sfdisk"]
-        .iter()
-        .all(|tool| {
-            let path = std::env::var_os("PATH").unwrap_or_default();
-            let found = std::env::split_paths(&path).any(|folder| folder.join(tool).exists());
-            assert!(
-                found || std::env::var_os("CI").is_none(),
-                "{tool} is missing, and CI skips nothing"
-            );
-            if !found {
-                eprintln!("SKIPPED: needs {tool}");
-            }
-            found
-        })
+    testkit::tools::available(&["mkfs.ext4", "mkfs.vfat", "mcopy", "mmd", "sfdisk"])
 }
 
 fn run(program: &str, arguments: &[&str]) {

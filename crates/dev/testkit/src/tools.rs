@@ -30,30 +30,39 @@ pub fn search_path() -> std::ffi::OsString {
     std::env::join_paths(folders).unwrap_or(own)
 }
 
-/// The path of the program `name`.
+/// The path of the program `name`, which may be a path itself: of a file, or of a folder that a package brings.
 #[must_use]
 pub fn find(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&search_path())
         .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
+        .find(|path| path.is_file() || (name.starts_with('/') && path.exists()))
 }
 
-/// Whether all of `programs` are there; for the first that is not, says so on the standard error.
+/// Whether all of `programs`, names or paths, are there; for the first that is not, says so on the standard error.
 ///
 /// # Panics
 ///
-/// Where one is missing in a continuous integration run: a test that was not run must not look like one that passed.
+/// As [`skipped`], where one is missing.
 #[must_use]
-#[expect(clippy::print_stderr, reason = "a skipped test says so in its output")]
 pub fn available(programs: &[&str]) -> bool {
     match programs.iter().find(|program| find(program).is_none()) {
         None => true,
         Some(missing) => {
-            assert!(!in_ci(), "needs {missing}");
-            eprintln!("SKIPPED: needs {missing}");
+            skipped(missing);
             false
         }
     }
+}
+
+/// Says on the standard error that a test is left out, for want of `needed`.
+///
+/// # Panics
+///
+/// In a continuous integration run: a test that was not run must not look like one that passed.
+#[expect(clippy::print_stderr, reason = "a skipped test says so in its output")]
+pub fn skipped(needed: &str) {
+    assert!(!in_ci(), "needs {needed}");
+    eprintln!("SKIPPED: needs {needed}");
 }
 
 /// The variable that asks for the tests that do not fit into every run; `cargo xtask test --all` sets it.

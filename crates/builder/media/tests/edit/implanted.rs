@@ -40,13 +40,6 @@ fn output(program: &str, arguments: &[&Path]) -> Option<(bool, String)> {
     ))
 }
 
-/// Says that a test is left out; in CI it fails.
-fn skipped(needs: &str) {
-    assert!(std::env::var_os("CI").is_none(), "{needs} is missing");
-    let text = format!("SKIPPED: needs {needs}\n");
-    std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).unwrap();
-}
-
 #[test]
 fn each_style_is_implanted_alone_and_beside_the_other() {
     let (md5, tags) = (Style::Isomd5sum, Style::Tagmedia);
@@ -97,7 +90,7 @@ fn ref_checkisomd5_accepts_what_was_implanted_and_refuses_one_changed_byte() {
         for bytes in [&iso, &changed.bytes()] {
             std::fs::write(file.path(), bytes).unwrap();
             let Some((passed, text)) = output("checkisomd5", &[file.path()]) else {
-                return skipped("checkisomd5");
+                return testkit::tools::skipped("checkisomd5");
             };
             assert!(passed, "{styles:?}: {text}");
         }
@@ -115,7 +108,7 @@ fn ref_implantisomd5_writes_the_same_field() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), iso(ROOM)).unwrap();
     let Some((done, text)) = output("implantisomd5", &[file.path()]) else {
-        return skipped("implantisomd5");
+        return testkit::tools::skipped("implantisomd5");
     };
     assert!(done, "{text}");
     assert!(std::fs::read(file.path()).unwrap() == ours);
@@ -134,7 +127,7 @@ fn ref_sha256sum_of_what_checkmedia_covers_is_what_was_implanted() {
     for (bytes, digest) in [(&covered[..], tags.digest), (of_part, part.digest)] {
         std::fs::write(file.path(), bytes).unwrap();
         let Some((_, text)) = output("sha256sum", &[file.path()]) else {
-            return skipped("sha256sum");
+            return testkit::tools::skipped("sha256sum");
         };
         assert!(text.starts_with(&digest.to_string()), "{text}");
     }

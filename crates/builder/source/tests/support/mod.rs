@@ -7,20 +7,7 @@ use block::{Content, ReadAt as _};
 use tree::Tree;
 
 /// Whether the programs are there. Where one is not, the test is skipped, which CI does not accept.
-pub(crate) fn need(tools: &[&str]) -> bool {
-    tools.iter().all(|tool| {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let found = std::env::split_paths(&path).any(|folder| folder.join(tool).exists());
-        assert!(
-            found || std::env::var_os("CI").is_none(),
-            "{tool} is missing, and CI skips nothing"
-        );
-        if !found {
-            eprintln!("SKIPPED: needs {tool}");
-        }
-        found
-    })
-}
+pub(crate) use testkit::tools::available as need;
 
 /// Runs a program and answers with what it printed.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Vec<u8> {

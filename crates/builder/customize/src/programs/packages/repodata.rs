@@ -318,6 +318,7 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::super::rpm::tests::package;
     use super::*;
+    use testkit::tools;
 
     #[test]
     fn the_index_says_what_each_package_is_provides_and_requires() {
@@ -367,19 +368,10 @@ mod tests {
 
     /// Runs a program of another package; `None` (and a word about it) where it is not on this machine.
     fn ask(program: &str, arguments: &[&str]) -> Option<String> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the programs that judge our index"
-        )]
-        let output = std::process::Command::new(program).args(arguments).output();
-        let Ok(output) = output else {
-            assert!(std::env::var_os("CI").is_none(), "needs {program}");
-            eprintln!("SKIPPED: needs {program}");
+        if !tools::available(&[program]) {
             return None;
-        };
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{program}: {said}");
-        Some(String::from_utf8_lossy(&output.stdout).into_owned())
+        }
+        Some(tools::output(tools::command(program).args(arguments)).unwrap())
     }
 
     /// Two packages, one of which needs the other.
