@@ -14,6 +14,7 @@ use crate::system::{
     Access, Bytes, Finished, Kind, Level, Mount, MountFlags, Moved, System, Target, Wait,
 };
 
+pub(crate) mod disks;
 pub(crate) mod net;
 
 /// Files with their paths.
@@ -58,6 +59,14 @@ pub(crate) struct Fake {
     pub(crate) extents: BTreeMap<String, u64>,
     /// What is pressed each time that keys are asked for.
     pub(crate) keys: VecDeque<Vec<u8>>,
+    /// Devices and files that were opened to be written.
+    disks: BTreeMap<String, disks::Shared>,
+    /// Loop devices that are a part of another device.
+    parts: BTreeMap<String, (String, u64)>,
+    /// How much is free on a file system, where that is not all that anybody wants.
+    pub(crate) free: BTreeMap<String, u64>,
+    /// What is typed where something is asked.
+    pub(crate) typed: VecDeque<Vec<u8>>,
     now: Duration,
     pub(crate) net: net::FakeNet,
     /// Files that were made, with what was written to them so far.
@@ -285,6 +294,9 @@ impl System for Fake {
         if let Some(bytes) = self.made.get(path) {
             return Ok(Box::new(Held(bytes.borrow().clone())));
         }
+        if let Some(disk) = self.disks.get(path) {
+            return Ok(Box::new(disk.clone()));
+        }
         let bytes = self.files.get(path).ok_or(io::ErrorKind::NotFound)?;
         Ok(Box::new(Held(bytes.clone())))
     }
@@ -299,7 +311,10 @@ impl System for Fake {
     }
     fn create_sparse(&mut self, path: &str, len: u64) -> io::Result<()> {
         self.act(format!("create {path} of {len}"))?;
-        self.files.insert(path.to_owned(), Vec::new());
+        // What nobody writes to may be as long as it likes.
+        let held = usize::try_from(len).unwrap();
+        let held = if held > 32 << 20 { 0 } else { held };
+        self.files.insert(path.to_owned(), vec![0; held]);
         Ok(())
     }
     fn copy(&mut self, from: &str, to: &str) -> io::Result<()> {
@@ -378,7 +393,9 @@ impl System for Fake {
         Ok(device)
     }
     fn detach_loop(&mut self, device: &str) -> io::Result<()> {
-        self.act(format!("detach {device}"))
+        self.act(format!("detach {device}"))?;
+        self.put_back(device);
+        Ok(())
     }
     fn extent(&self, path: &str) -> io::Result<u64> {
         let extent = self.extents.get(path).copied();

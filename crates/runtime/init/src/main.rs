@@ -7,6 +7,7 @@
 //! * [`stage`]: the boot, one file a stage.
 //! * [`system`]: what the stages need of the machine; [`sys`] has it, and is the only place with unsafe code.
 //! * [`net`]: the network, as far as a medium is fetched from it; only with the feature `network`.
+//! * [`disks`]: what persistence needs of it besides.
 //! * [`probe`], [`modules`], [`uevent`], [`glob`]: what needs no machine.
 #![cfg_attr(
     not(test),
@@ -21,6 +22,7 @@
     expect(dead_code, reason = "what only a fetched medium needs of the machine")
 )]
 
+mod disks;
 mod glob;
 mod modules;
 #[cfg(feature = "network")]

@@ -9,6 +9,7 @@ use contract::attributes::Attributes;
 use contract::request::{Emergency, Verbosity};
 pub(crate) use rustix::mount::MountFlags;
 
+use crate::disks::Disks;
 use crate::net::Network;
 
 /// Bytes of a device or a file.
@@ -100,7 +101,7 @@ pub(crate) struct Moved {
 }
 
 /// The machine.
-pub(crate) trait System: Network {
+pub(crate) trait System: Network + Disks {
     /// The time since the kernel started.
     fn clock(&self) -> Duration;
     /// Sets the machine's clock to the time of the file at `path`, if it is behind that: whether it was.

@@ -150,6 +150,12 @@ pub const LIVE_BASE_LINK: &str = "/dev/live-base";
 pub const LAYERS: &str = "/run/initramfs/layers";
 /// The tmpfs whose size is the writable layer's.
 pub const OVERLAY_MOUNT: &str = "/run/initramfs/overlay";
+/// The file system that holds a layer which outlives the machine's end.
+pub const OVERLAY_STORE: &str = "/run/initramfs/overlayfs";
+/// Where programs that know KIWI's live module find the same.
+pub const KIWI_OVERLAY_STORE: &str = "/run/overlay/overlayfs";
+/// What unlocks an encrypted layer, in the initramfs, where nobody is to be asked.
+pub const PASSPHRASE: &str = "/etc/liveos/passphrase";
 /// The writable layer's upper folder (a symbolic link to it).
 pub const UPPER: &str = "/run/overlayfs";
 /// The writable layer's work folder (a symbolic link to it).

@@ -62,6 +62,11 @@ impl Drivers {
         }
     }
 
+    /// What to load next of what is waited for.
+    pub(crate) fn next_urgent(&mut self) -> Option<String> {
+        self.urgent.pop_front()
+    }
+
     /// What to load next.
     pub(crate) fn next(&mut self) -> Option<String> {
         self.urgent.pop_front().or_else(|| self.other.pop_front())

@@ -32,7 +32,7 @@ pub(crate) fn iso(label: &str) -> Vec<u8> {
 }
 
 /// A machine with an empty drive bay, whose medium is `sr0` when it comes.
-pub(super) fn machine(extra: &str) -> Fake {
+pub(crate) fn machine(extra: &str) -> Fake {
     let mut fake = Fake::default();
     fake.file("/proc/cmdline", format!("{CMDLINE} {extra}\n"))
         .file("/proc/self/exe", "program")
@@ -59,7 +59,7 @@ fn run(fake: &mut Fake) -> (Failure, Report, Policy) {
 }
 
 /// The code with which a boot of this machine stops.
-fn code(fake: &mut Fake) -> &'static str {
+pub(crate) fn code(fake: &mut Fake) -> &'static str {
     run(fake).0.code.code
 }
 

@@ -85,8 +85,18 @@ unsafe impl<const OPCODE: Opcode> Ioctl for Number<OPCODE> {
     }
 }
 
+/// Attaches `len` bytes of a device, from `offset` on, for writing; as [`attach`].
+pub(super) fn attach_part(file: &str, offset: u64, len: u64) -> io::Result<(File, String)> {
+    attach_range(file, Access::Write, (offset, len))
+}
+
 /// Attaches a file to a free loop device. The device is free again when its last user, the answered handle or a mount, goes.
 pub(super) fn attach(file: &str, access: Access) -> io::Result<(File, String)> {
+    attach_range(file, access, (0, 0))
+}
+
+/// A length of 0 is all that there is.
+fn attach_range(file: &str, access: Access, range: (u64, u64)) -> io::Result<(File, String)> {
     let writes = access == Access::Write;
     let backing = File::options().read(true).write(writes).open(file)?;
     let control = File::options().read(true).write(true).open(CONTROL)?;
@@ -96,7 +106,7 @@ pub(super) fn attach(file: &str, access: Access) -> io::Result<(File, String)> {
         let path = format!("/dev/loop{number}");
         // The kernel makes it read-only where it is configured through a handle that cannot write.
         let device = File::options().read(true).write(writes).open(&path)?;
-        match configure(&device, &backing, file, access) {
+        match configure(&device, &backing, file, (access, range)) {
             Ok(()) => return Ok((device, path)),
             Err(Errno::BUSY) => {}
             Err(error) => return Err(error.into()),
@@ -105,7 +115,12 @@ pub(super) fn attach(file: &str, access: Access) -> io::Result<(File, String)> {
     Err(Errno::BUSY.into())
 }
 
-fn configure(device: &File, backing: &File, name: &str, access: Access) -> rustix::io::Result<()> {
+fn configure(
+    device: &File,
+    backing: &File,
+    name: &str,
+    (access, range): (Access, (u64, u64)),
+) -> rustix::io::Result<()> {
     let read_only = match access {
         Access::Read => READ_ONLY,
         Access::Write => 0,
@@ -118,8 +133,8 @@ fn configure(device: &File, backing: &File, name: &str, access: Access) -> rusti
             device: 0,
             inode: 0,
             rdevice: 0,
-            offset: 0,
-            size_limit: 0,
+            offset: range.0,
+            size_limit: range.1,
             number: 0,
             encrypt_type: 0,
             encrypt_key_size: 0,

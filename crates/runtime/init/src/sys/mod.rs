@@ -1,7 +1,8 @@
-//! The real machine: system calls, through rustix' safe wrappers wherever there is one. The only unsafe code is in `eject`, `extent`, `loopdev`,
-//! `mapper` and `network`.
+//! The real machine: system calls, through rustix' safe wrappers wherever there is one. The only unsafe code is in `disks`, `eject`,
+//! `extent`, `loopdev`, `mapper` and `network`.
 
 mod console;
+mod disks;
 mod eject;
 mod extent;
 mod files;

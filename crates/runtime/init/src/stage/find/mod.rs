@@ -465,7 +465,7 @@ pub(crate) fn disk_of(boot: &Boot<'_>, name: &str) -> Option<String> {
 }
 
 /// Whether a device that asks for a driver so is storage, which is what we wait for; all else comes after it.
-fn is_storage(modalias: &str) -> bool {
+pub(super) fn is_storage(modalias: &str) -> bool {
     match modalias.split_once(':') {
         // Base class 1 is mass storage.
         Some(("pci", rest)) => rest.contains("bc01"),
