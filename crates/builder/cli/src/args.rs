@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Schema,
     /// Show what a disk image, an ISO, a tar or a folder holds.
     Inspect(InspectArguments),
+    /// Say what the booting machine would do with a kernel command line.
+    Explain(ExplainArguments),
     /// Boot media in a virtual machine (QEMU), with its console in this terminal.
     Run(RunArguments),
     /// Show what liveos-init did when this machine booted, and how long each stage took.
@@ -301,6 +303,22 @@ pub(crate) struct InspectArguments {
     /// Allow backing files of a qcow2 image outside its own folder.
     #[arg(long)]
     pub(crate) allow_backing_anywhere: bool,
+}
+
+/// `liveos explain`.
+#[derive(Args, Debug)]
+pub(crate) struct ExplainArguments {
+    /// The kernel command line, as one word or several; `-` or nothing for this machine's own.
+    #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
+    pub(crate) command_line: Vec<String>,
+
+    /// Print JSON, for programs.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print every parameter that is known, with what is done for it.
+    #[arg(long)]
+    pub(crate) parameters: bool,
 }
 
 /// `liveos run`.

@@ -8,6 +8,7 @@ mod carried;
 mod customise;
 mod customize_command;
 mod edit_command;
+mod explain_command;
 mod failure;
 mod inspect_command;
 mod job;

@@ -4,6 +4,7 @@
 //! * [`parameter`]: every name on the kernel command line that liveos knows.
 //! * [`cmdline`]: the kernel command line, read and written.
 //! * [`request`]: what a command line asks the runtime for.
+//! * [`explain`]: the same in words.
 //! * [`label`]: how a command line names a label.
 //! * [`failure`]: why a boot stops, and what to do.
 //! * [`module_index`]: the kernel modules of an initramfs, and which device asks for which.
@@ -26,6 +27,7 @@ pub mod attributes;
 pub mod checksums;
 pub mod cmdline;
 mod error;
+pub mod explain;
 pub mod failure;
 pub mod hex;
 pub mod label;

@@ -5,6 +5,7 @@
 pub mod archiso;
 pub mod kiwi;
 pub mod live_boot;
+pub mod reference;
 
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::io;
 use contract::failure::{Failure, INITRAMFS_FILE, ISO_FILE};
 use contract::media;
 use contract::request::Request;
+use contract::request::persistence::Store;
 use contract::request::search::IsoFile;
 
 use super::{Carrier, Medium, node};
@@ -113,7 +114,7 @@ fn mount(
     boot.system.make_dir(media::ISO_SCAN)?;
     // By kind: the options of newer kernels first.
     let ways: &[(&str, &str)] = match kind {
-        _ if request.persistence.is_some() => &[("", "")],
+        _ if writes_there(request) => &[("", "")],
         "ext4" => &[("", "noload")],
         "xfs" => &[("", "norecovery")],
         "btrfs" => &[("", "rescue=nologreplay"), ("", "nologreplay")],
@@ -139,6 +140,12 @@ fn mount(
         }
     }
     result
+}
+
+/// Whether what the system writes goes to a file beside the one with the medium.
+fn writes_there(request: &Request) -> bool {
+    let store = request.persistence.as_ref().map(|wish| &wish.store);
+    matches!(store, Some(Store::BootDisk { .. }))
 }
 
 fn leave(boot: &mut Boot<'_>) {
