@@ -76,10 +76,10 @@ fn with_image(
     let mut sandbox = Sandbox::new(&options)
         .map_err(|error| describe(&error))
         .unwrap();
-    let facts = inspect::facts(tree).unwrap();
+    let architecture = inspect::facts(tree).unwrap().architecture.value;
     let mut said = Vec::new();
     let mut output = |line: &str| said.push(line.to_owned());
-    let mut image = Image::new(&mut sandbox, tree, &facts, TIME, &mut output).unwrap();
+    let mut image = Image::new(&mut sandbox, tree, architecture, TIME, &mut output).unwrap();
     let result = act(&mut image).map_err(|error| describe(&error));
     drop(sandbox);
     assert_eq!(
