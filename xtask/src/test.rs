@@ -30,6 +30,7 @@ const TIERS: [(&str, &[&str]); 2] = [
 const PACKAGES: &[&str] = &[
     "acl",
     "attr",
+    "btrfs-progs",
     "busybox-static",
     "cpio",
     "createrepo-c",
@@ -74,6 +75,7 @@ const PACKAGES: &[&str] = &[
     "uidmap",
     "util-linux",
     "whois",
+    "xfsprogs",
     "xorriso",
     "xz-utils",
     "zstd",

@@ -109,6 +109,8 @@ fn form(request: &Request, base: &Base) -> Form {
     match request.layer.form {
         Form::Snapshot if base.image.is_none() => Form::Overlay,
         Form::Fitting if base.image.is_none() || base.maker.has_overlays() => Form::Overlay,
+        // The root without what is written could not be shown beside its snapshot.
+        Form::Fitting if base.kind == "btrfs" => Form::Overlay,
         Form::Fitting if base.in_memory && base.file.is_some() => Form::Direct,
         Form::Fitting => Form::Snapshot,
         form => form,

@@ -68,7 +68,12 @@ pub(super) fn run(
         return made;
     }
     // The kernel would take a second device with the same Btrfs for the first one, moved.
-    if image.kind != "btrfs" {
+    if image.kind == "btrfs" {
+        let path = media::LOWER;
+        boot.warn(&format!(
+            "{path} stays empty: Btrfs is not mounted beside a snapshot of it"
+        ));
+    } else {
         publish_lower(boot, &mapped(BASE), image.kind);
     }
     Ok(())

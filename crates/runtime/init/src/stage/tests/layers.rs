@@ -188,6 +188,8 @@ fn media_of_kiwi_get_an_overlay_unless_a_snapshot_is_asked_for() {
 
 #[test]
 fn a_snapshot_of_btrfs_is_never_mounted_beside_what_it_is_of() {
+    let mut fake = nested("btrfs", "");
+    assert!(steps(&mut fake).contains(&format!("mount {OVERLAY}")));
     let mut fake = nested("btrfs", "rd.overlay=0 rootflags=compress=zstd,noatime");
     let steps = steps(&mut fake);
     assert_eq!(
