@@ -323,6 +323,10 @@ impl System for Fake {
         self.files.insert(to.to_owned(), bytes);
         Ok(())
     }
+    fn copy_over(&mut self, from: &str, root: &str) -> io::Result<u64> {
+        self.act(format!("over {from} {root}"))?;
+        Ok(1)
+    }
     fn copy_attributes(&mut self, from: &str, to: &str) -> io::Result<()> {
         self.act(format!("attributes {from} {to}"))
     }

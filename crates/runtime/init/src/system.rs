@@ -140,6 +140,8 @@ pub(crate) trait System: Network + Disks {
     fn create_sparse(&mut self, path: &str, len: u64) -> io::Result<()>;
     /// Copies a file's bytes and mode.
     fn copy(&mut self, from: &str, to: &str) -> io::Result<()>;
+    /// Copies a tree over the tree `root`, whose links are followed as if it were the root: how many files there were.
+    fn copy_over(&mut self, from: &str, root: &str) -> io::Result<u64>;
     /// Gives the folder `to` the mode, owner and extended attributes of the folder `from`.
     fn copy_attributes(&mut self, from: &str, to: &str) -> io::Result<()>;
 

@@ -127,6 +127,8 @@ pub const ISO_SCAN: &str = "/run/initramfs/isoscan";
 pub const ISO_SCAN_DEVICE: &str = "/run/initramfs/isoscandev";
 /// Where the live medium is mounted.
 pub const LIVE_MOUNT: &str = "/run/initramfs/live";
+/// Files on the live medium that are put over the new root, as `dmsquash-live` does it.
+pub const UPDATES: &str = "/run/initramfs/live/updates";
 /// Where the root file system image is mounted.
 pub const IMAGE_MOUNT: &str = "/run/initramfs/squashfs";
 /// The medium that was fetched from a server, in RAM: an ISO or a root file system image.

@@ -31,6 +31,7 @@ pub(crate) mod selinux;
 mod snapshot;
 pub(crate) mod start;
 pub(crate) mod switch;
+mod updates;
 pub(crate) mod verify;
 pub(crate) mod verity;
 

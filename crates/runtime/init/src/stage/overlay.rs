@@ -11,7 +11,7 @@ use contract::request::{Form, Request};
 
 use super::base::{self, Base};
 use super::persistence::Place;
-use super::{Boot, OrStop as _, snapshot};
+use super::{Boot, OrStop as _, snapshot, updates};
 use crate::system::{Mount, MountFlags};
 
 /// Makes the new root at the folder `root`.
@@ -38,6 +38,7 @@ pub(crate) fn run(
     if !made {
         in_memory(boot, request, base, root)?;
     }
+    updates::run(boot, request, root);
     publish(boot, base);
     Ok(())
 }

@@ -12,6 +12,7 @@ mod loopdev;
 mod mapper;
 #[cfg(feature = "network")]
 mod network;
+mod over;
 mod program;
 mod relocate;
 mod root;
@@ -135,6 +136,10 @@ impl System for Machine {
 
     fn copy(&mut self, from: &str, to: &str) -> io::Result<()> {
         files::copy(from, to)
+    }
+
+    fn copy_over(&mut self, from: &str, root: &str) -> io::Result<u64> {
+        over::copy_over(from, root)
     }
 
     fn copy_attributes(&mut self, from: &str, to: &str) -> io::Result<()> {

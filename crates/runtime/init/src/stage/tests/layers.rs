@@ -628,3 +628,38 @@ fn a_place_that_cannot_be_used_gives_way_to_memory() {
     assert!(fake.done.iter().any(|line| line.starts_with("mount tmpfs")));
     assert_eq!(warnings(&fake).len(), 1);
 }
+
+#[test]
+fn updates_on_the_medium_are_put_over_a_root_that_nothing_verifies() {
+    let over = "over /run/initramfs/live/updates /sysroot";
+    let updated = |extra: &str| {
+        let mut fake = machine(extra);
+        fake.appears(1, "sr0", iso("CDROM"))
+            .on_mount("/dev/sr0", "updates/etc/x", "");
+        fake
+    };
+    let mut fake = updated("");
+    assert_eq!(code(&mut fake), "L0603");
+    assert!(fake.done.contains(&over.to_owned()));
+    let mut fake = updated("");
+    fake.refuse(over, Errno::NOSPC);
+    assert_eq!(code(&mut fake), "L0603");
+    assert!(warnings(&fake)[0].contains("is not all in the system"));
+    let mut fake = machine("");
+    fake.appears(1, "sr0", iso("CDROM"));
+    assert_eq!(code(&mut fake), "L0603");
+    assert!(fake.done_of("over").is_empty());
+    // An overlay on what is verified would get files that are not.
+    let mut fake = Fake::default();
+    fake.file("/run/initramfs/live/updates/etc/x", "");
+    let line = format!("root=live:LABEL=x roothash={}", "ab".repeat(32));
+    let request = Request::read(&Cmdline::parse(&line)).unwrap().unwrap();
+    assert!(request.verity.is_some());
+    let mut boot = Boot {
+        system: &mut fake,
+        modules: Modules::default(),
+    };
+    overlay::run(&mut boot, &request, &Base::default(), None, "/sysroot").unwrap();
+    assert!(fake.done_of("over").is_empty());
+    assert!(warnings(&fake)[0].contains("is left out"));
+}
