@@ -4,11 +4,15 @@
 //! by one thread for each style.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use block::partition::{Guid, PartitionType, Scheme, Table};
 use block::{Error, ReadAt, Result, read_vec};
-use mediacheck::{DESCRIPTOR_AT, DESCRIPTOR_LEN, FIELD_AT, FIELD_LEN, Implanted, Making, Styles};
+use mediacheck::{
+    Algorithm, Check, DESCRIPTOR_AT, DESCRIPTOR_LEN, FIELD_AT, FIELD_LEN, Implanted, Making,
+    Mismatch, Passed, Style, Styles,
+};
 
 use crate::edit::target::Target;
 
@@ -68,12 +72,87 @@ pub fn renew(target: &dyn Target) -> Result<bool> {
     Ok(true)
 }
 
+/// A checksum of the media, compared with them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Whose checksum it is.
+    pub style: Style,
+    /// By which algorithm.
+    pub algorithm: Algorithm,
+    /// What came of it; a mismatch has the bytes among which at least one is not what was written.
+    pub outcome: std::result::Result<Passed, Mismatch>,
+}
+
+/// Compares the media with every checksum that is implanted, all of them at the same time; none where there is none.
+///
+/// `progress` is told how many bytes were read of how many, for all checksums together.
+///
+/// # Errors
+///
+/// [`Kind::Corrupt`](block::Kind::Corrupt) where what is implanted cannot be a checksum of these media, as where they are cut off; what
+/// reading answers.
+pub fn verify(iso: &dyn ReadAt, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Vec<Verified>> {
+    let what = "the checksums in the volume descriptor";
+    if iso.len() < DESCRIPTOR_AT + DESCRIPTOR_LEN as u64 {
+        return Ok(Vec::new());
+    }
+    let mut descriptor = [0; DESCRIPTOR_LEN];
+    iso.read_exact_at(&mut descriptor, DESCRIPTOR_AT)?;
+    let corrupt = |error| Error::corrupt(what, "").at(FIELD_AT).caused_by(error);
+    let Some(implanted) = Implanted::read(&descriptor).map_err(corrupt)? else {
+        return Ok(Vec::new());
+    };
+    let checks = Check::all(&implanted);
+    let all = checks.iter().map(Check::len).sum();
+    if let Some(check) = checks.iter().find(|check| check.len() > iso.len()) {
+        let message = format!("{} bytes, and {} were written", iso.len(), check.len());
+        return Err(Error::corrupt("the length of the media", message));
+    }
+    let done = AtomicU64::new(0);
+    let read = |len: u64| progress(done.fetch_add(len, Ordering::Relaxed) + len, all);
+    thread::scope(|scope| {
+        let run = |check: Check| scope.spawn(|| verified(check, iso, &read));
+        let readers: Vec<_> = checks.into_iter().map(run).collect();
+        let gave_up = |_| Err(Error::corrupt("reading the media", "a thread gave up"));
+        readers
+            .into_iter()
+            .map(|reader| reader.join().unwrap_or_else(gave_up))
+            .collect()
+    })
+}
+
+fn verified(mut check: Check, iso: &dyn ReadAt, read: &dyn Fn(u64)) -> Result<Verified> {
+    let (style, algorithm, end) = (check.style(), check.algorithm(), check.len());
+    let mut wrong = None;
+    pieces(iso, end, &mut |piece| {
+        read(ReadAt::len(piece));
+        wrong = check.update(piece).err();
+        wrong.is_none()
+    })?;
+    let outcome = match wrong {
+        Some(mismatch) => Err(mismatch),
+        None => check.finish(),
+    };
+    Ok(Verified {
+        style,
+        algorithm,
+        outcome,
+    })
+}
+
 /// Reads the ISO for all of them at the same time.
 fn made(mut making: Vec<Making>, iso: &dyn ReadAt) -> Result<Option<Implanted>> {
     thread::scope(|scope| {
         let readers: Vec<_> = making
             .iter_mut()
-            .map(|one| scope.spawn(|| read_through(one, iso)))
+            .map(|one| {
+                scope.spawn(|| {
+                    pieces(iso, one.len(), &mut |piece| {
+                        one.update(piece);
+                        true
+                    })
+                })
+            })
             .collect();
         readers.into_iter().try_for_each(|reader| {
             let gave_up = |_| Err(Error::corrupt("reading back the media", "a thread gave up"));
@@ -87,14 +166,17 @@ fn unsupported(error: mediacheck::Error) -> Error {
     Error::unsupported("implanting checksums", "").caused_by(error)
 }
 
-fn read_through(making: &mut Making, iso: &dyn ReadAt) -> Result<()> {
+/// Hands on the first `end` bytes in pieces, for as long as the answer is yes.
+fn pieces(iso: &dyn ReadAt, end: u64, each: &mut dyn FnMut(&[u8]) -> bool) -> Result<()> {
     let mut buffer = vec![0; PIECE];
-    let (mut at, end) = (0, making.len());
+    let mut at = 0;
     while at < end {
         let len = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
         let piece = buffer.get_mut(..len).unwrap_or_default();
         iso.read_exact_at(piece, at)?;
-        making.update(piece);
+        if !each(piece) {
+            return Ok(());
+        }
         at += ReadAt::len(&*piece);
     }
     Ok(())

@@ -335,6 +335,33 @@ impl Guest {
             .map(drop)
     }
 
+    /// Pulls out the device of this identifier.
+    ///
+    /// # Errors
+    ///
+    /// Where the monitor refuses.
+    pub fn unplug(&self, device: &str) -> Result<()> {
+        self.monitor()?
+            .execute("device_del", json!({ "id": device }))
+            .map(drop)
+    }
+
+    /// Whether the drive of this identifier is open.
+    ///
+    /// # Errors
+    ///
+    /// Where the monitor refuses, or there is no such drive.
+    pub fn is_open(&self, drive: &str) -> Result<bool> {
+        let all = self.monitor()?.execute("query-block", json!({}))?;
+        let mut drives = all.as_array().into_iter().flatten();
+        let is_it = |one: &&serde_json::Value| {
+            let path = one["qdev"].as_str().unwrap_or_default();
+            path.rsplit('/').next() == Some(drive)
+        };
+        let one = drives.find(is_it).context("there is no such drive")?;
+        Ok(one["tray_open"].as_bool().unwrap_or(false))
+    }
+
     fn monitor(&self) -> Result<Qmp> {
         let socket = self.prepared.scratch().join("monitor");
         let until = Instant::now() + MONITOR;

@@ -81,6 +81,38 @@ fn a_change_keeps_them_right_and_its_end_brings_the_first_ones_back() {
 }
 
 #[test]
+fn all_of_them_are_verified_and_the_damage_has_its_place() {
+    let mut iso = with_checksums(ROOM, Styles::Both);
+    let outcomes = |iso: &Vec<u8>| {
+        let all = media::implant::verify(iso, &|done, all| assert!(done <= all)).unwrap();
+        let outcome = |one: media::implant::Verified| (one.style, one.outcome);
+        all.into_iter().map(outcome).collect::<Vec<_>>()
+    };
+    let good = |style| (style, Ok(Passed::Whole));
+    assert_eq!(
+        outcomes(&iso),
+        [good(Style::Tagmedia), good(Style::Isomd5sum)]
+    );
+    let at = iso.len() / 2;
+    iso[at] ^= 1;
+    for (style, outcome) in outcomes(&iso) {
+        let within = outcome.unwrap_err().within;
+        assert!(within.contains(&(at as u64)), "{style}: {within:?}");
+    }
+    assert!(media::implant::verify(&iso[..at].to_vec(), &|_, _| {}).is_err());
+    assert!(
+        media::implant::verify(&iso[..9000].to_vec(), &|_, _| {})
+            .unwrap()
+            .is_empty()
+    );
+    assert!(
+        media::implant::verify(&crate::sample::iso(ROOM), &|_, _| {})
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[test]
 fn ref_checkisomd5_accepts_what_was_implanted_and_refuses_one_changed_byte() {
     let file = tempfile::NamedTempFile::new().unwrap();
     for styles in [Styles::Isomd5sum, Styles::Both] {
