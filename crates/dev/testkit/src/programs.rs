@@ -14,10 +14,13 @@ use crate::tools;
 /// The target of the programs: named always, so that the linker's options do not reach build scripts.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// How `liveos-init` is linked beyond being static: firmware loads it from slow media, so what only a debugger or a randomised address needs
-/// is left out.
-const SMALL: &str =
-    "-C relocation-model=static -C force-unwind-tables=no -C link-arg=-Wl,-z,noseparate-code";
+/// How `liveos-init` is compiled and linked beyond being static: firmware loads it from slow media, so what only a debugger, an unwinder or
+/// a randomised address needs is left out, and digests are computed by the shorter code where the processor has no instructions for them.
+const SMALL: &str = "-C relocation-model=static -C force-unwind-tables=no -C link-arg=-Wl,-z,noseparate-code \
+    -C link-arg=-Wl,--no-eh-frame-hdr --cfg sha2_backend_soft=\"compact\"";
+
+/// The linker's script that leaves out the tables for unwinding, in the workspace.
+const SMALL_SCRIPT: &str = "crates/runtime/init/small.ld";
 
 /// The variable by which the build of `liveos` learns of the program to embed.
 const INIT_VARIABLE: &str = "LIVEOS_INIT_BINARY";
@@ -86,12 +89,18 @@ pub fn build(optimised: Optimised) -> Result<Programs> {
     Ok(Programs { liveos, init })
 }
 
-/// Builds `liveos-init` without the network, beside the one with it.
+/// Builds `liveos-init` without the network, beside the one with it; the folder that `LIVEOS_PROGRAMS` names may have one as
+/// `liveos-init-without-network`.
 ///
 /// # Errors
 ///
 /// Where Cargo fails, or the program is not static.
 pub fn init_without_network() -> Result<PathBuf> {
+    let made = std::env::var_os(MADE)
+        .map(|folder| PathBuf::from(folder).join("liveos-init-without-network"));
+    if let Some(made) = made.filter(|path| path.is_file()) {
+        return Ok(made);
+    }
     built_init(
         &target().join("without-network"),
         &["--no-default-features"],
@@ -99,7 +108,9 @@ pub fn init_without_network() -> Result<PathBuf> {
 }
 
 fn built_init(target: &Path, options: &[&str]) -> Result<PathBuf> {
-    let mut command = static_build("liveos-init", "dist-init", SMALL);
+    let script = workspace().join(SMALL_SCRIPT);
+    let flags = format!("{SMALL} -C link-arg={}", script.display());
+    let mut command = static_build("liveos-init", "dist-init", &flags);
     command.args(options).arg("--target-dir").arg(target);
     finish(
         &mut command,
