@@ -95,6 +95,14 @@ pub(crate) struct BuildArguments {
     #[arg(long, conflicts_with_all = ["compression", "level"])]
     pub(crate) smallest: bool,
 
+    /// Have the kernel verify the root file system image as it is read, in any case; without this wherever all kernels of the image can.
+    #[arg(long, overrides_with = "no_verity")]
+    pub(crate) verity: bool,
+
+    /// No hash tree behind the root file system image: the kernel reads it as it is.
+    #[arg(long, overrides_with = "verity")]
+    pub(crate) no_verity: bool,
+
     /// How much room the ISO keeps free for `liveos edit`, in MiB; 0 for none. Where it is full, an ISO gets longer.
     #[arg(long, value_name = "MIB")]
     pub(crate) reserve: Option<u32>,

@@ -19,7 +19,7 @@ use crate::boot_files::{self, Inputs};
 use crate::carried::{self, Carried};
 use crate::failure::{Failure, Result};
 use crate::job::Job;
-use crate::payloads::{FullOs, PassedOn, RootImage};
+use crate::payloads::{FullOs, HashTree, PassedOn, RootImage};
 use crate::progress::{Progress, Verbosity};
 use crate::run::Environment;
 use crate::system::System;
@@ -194,6 +194,7 @@ impl<'p> Build<'p> {
         options.root_image = kernels::root_image(self.plan);
         options.time = self.plan.time;
         options.network = self.plan.network.is_some();
+        options.verity = self.plan.verity;
         let wishes = &self.job.settings.initramfs;
         options.add_modules.clone_from(&wishes.add_modules);
         options.omit_modules.clone_from(&wishes.omit_modules);
@@ -231,7 +232,9 @@ impl<'p> Build<'p> {
             }
             _ => content,
         };
-        Ok(Box::new(PassedOn::new(self.plan.initramfs, content)))
+        let tree = HashTree::new(self.plan.verity);
+        let passed_on = PassedOn::new(self.plan.initramfs, content, tree)?;
+        Ok(Box::new(passed_on))
     }
 
     /// The large payload of the plan.
@@ -243,7 +246,10 @@ impl<'p> Build<'p> {
             InitramfsPlan::Bootstrap { .. } => {
                 let root = squashfs::Checked::new(&system.tree, self.root_options())?;
                 tell_all(self.progress, root.warnings());
-                Ok(Box::new(RootImage(root)))
+                Ok(Box::new(RootImage::new(
+                    root,
+                    HashTree::new(self.plan.verity),
+                )))
             }
             InitramfsPlan::FullOs => {
                 let mut options = full_os::Options::new(self.runtime.clone());

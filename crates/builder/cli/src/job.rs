@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use config::Request;
 use config::file::Overrides;
 use config::settings::{
-    BootstrapUrl, Generator, InitramfsType, Input, MediaSettings, OutputFormat, Settings,
+    BootstrapUrl, Generator, InitramfsType, Input, MediaSettings, OutputFormat, Settings, Verity,
 };
 use formats::squashfs::Compression;
 
@@ -60,6 +60,7 @@ impl Job {
                 .or_else(|| settings.iso.volume_id.clone()),
             append,
             compression: compression(arguments)?.or(settings.root_image.compression),
+            verity: verity(arguments).or(settings.root_image.verity),
             time: environment.source_date_epoch,
             initramfs_type: arguments
                 .initramfs_type
@@ -109,6 +110,15 @@ fn generator(arguments: &BuildArguments) -> Option<Generator> {
         GeneratorName::Native => Generator::Native,
         GeneratorName::Dracut => Generator::Dracut,
     })
+}
+
+/// What the command line says of the hash tree.
+fn verity(arguments: &BuildArguments) -> Option<Verity> {
+    match (arguments.verity, arguments.no_verity) {
+        (true, _) => Some(Verity::On),
+        (_, true) => Some(Verity::Off),
+        _ => None,
+    }
 }
 
 fn load(path: &Path, arguments: &BuildArguments) -> Result<Settings> {

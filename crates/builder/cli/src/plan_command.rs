@@ -59,6 +59,7 @@ fn as_json(job: &Job, plan: &Plan) -> Value {
         "network": plan.network.as_ref().map(|network| json!({ "url": network.url, "iso": network.iso_name })),
         "rootImage": (plan.initramfs != InitramfsPlan::FullOs)
             .then(|| format!("squashfs, {:?}", plan.root_image.compression)),
+        "verity": (plan.initramfs != InitramfsPlan::FullOs).then_some(plan.verity),
         "volumeId": plan.volume_id.as_str(),
         "time": plan.time.seconds,
         "efi": { "shim": plan.efi.shim.to_string(), "grub": plan.efi.grub.path.to_string(), "networkGrub": network_grub },

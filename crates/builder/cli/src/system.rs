@@ -85,6 +85,7 @@ impl System {
             kdump_boot_files: Some(plan.kdump_boot_files),
             extra_command_line: plan.append.clone(),
             bootstrap_url: job.request.bootstrap_url.clone(),
+            verity: job.request.verity,
             selinux_mode: asked,
             ..SavedConfigs::default()
         })
@@ -113,6 +114,7 @@ fn input_media(media: &Media, saved: &SavedConfigs) -> InputMedia {
         append: saved.extra_command_line.clone(),
         kdump_boot_files: saved.kdump_boot_files,
         bootstrap_url: saved.bootstrap_url.clone(),
+        verity: saved.verity,
     }
 }
 

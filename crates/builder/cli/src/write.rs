@@ -149,6 +149,9 @@ fn write_netboot(
         let target = netboot.payload(places::HTTP_BOOT_ISO)?;
         media::iso::write(description, files, &[], &target, &|_| {})?;
     }
+    if let Some(pending) = parts.payload.pending() {
+        files.fill(&pending)?;
+    }
     let report = netboot.commit(files)?;
     Ok(Written {
         len: report.len,

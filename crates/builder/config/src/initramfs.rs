@@ -77,6 +77,7 @@ mod tests {
                     append: Vec::new(),
                     kdump_boot_files: None,
                     bootstrap_url: None,
+                    verity: None,
                 }),
                 ..Request::default()
             };

@@ -10,6 +10,7 @@ pub mod file;
 mod initramfs;
 mod network;
 pub mod settings;
+mod verity;
 
 use block::{Error, Result};
 use formats::iso9660::VolumeId;
@@ -24,7 +25,7 @@ pub use initramfs::InitramfsPlan;
 use mediacheck::Styles;
 pub use network::NetworkPlan;
 use settings::{
-    BootstrapUrl, DracutModules, Generator, InitramfsType, KdumpBootFiles, OutputFormat,
+    BootstrapUrl, DracutModules, Generator, InitramfsType, KdumpBootFiles, OutputFormat, Verity,
 };
 
 /// What a user asks for, flags and configuration files together; everything that is `None` is decided by [`resolve`].
@@ -38,6 +39,8 @@ pub struct Request {
     pub append: Vec<String>,
     /// How the root file system image is compressed.
     pub compression: Option<Compression>,
+    /// Whether the root file system image has a hash tree.
+    pub verity: Option<Verity>,
     /// The time of everything that has no time of its own: `SOURCE_DATE_EPOCH`.
     pub time: Option<i64>,
     /// What kind of initramfs boots the media.
@@ -64,6 +67,7 @@ impl Default for Request {
             volume_id: None,
             append: Vec::new(),
             compression: None,
+            verity: None,
             time: None,
             initramfs_type: None,
             generator: None,
@@ -89,6 +93,8 @@ pub struct InputMedia {
     pub kdump_boot_files: Option<KdumpBootFiles>,
     /// The URL that an earlier build was given.
     pub bootstrap_url: Option<BootstrapUrl>,
+    /// What an earlier build was asked for of the hash tree.
+    pub verity: Option<Verity>,
 }
 
 /// What is built, to the last detail.
@@ -108,6 +114,8 @@ pub struct Plan {
     pub network: Option<NetworkPlan>,
     /// How the root file system image is made.
     pub root_image: RootImage,
+    /// Whether it has a hash tree, whose root hash is in the boot configuration.
+    pub verity: bool,
     /// The kernels, the newest first; at least one.
     pub kernels: Vec<KernelPlan>,
     /// What UEFI firmware starts.
@@ -178,6 +186,7 @@ pub fn resolve(
         // No kernel has to mount it.
         InitramfsPlan::FullOs => RootImage::default(),
     };
+    let verity = verity::choose(request, facts, initramfs, &mut warnings)?;
     let efi = boot_loader::efi(facts)?;
     let bios = match request.format {
         OutputFormat::Iso => boot_loader::bios(facts, host_grub),
@@ -204,6 +213,7 @@ pub fn resolve(
         initramfs,
         network,
         root_image,
+        verity,
         kernels: facts.kernels.iter().map(kernel).collect(),
         efi,
         bios,

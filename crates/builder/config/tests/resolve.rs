@@ -8,7 +8,8 @@ use formats::squashfs::Compression;
 use mediacheck::Styles;
 use tree::{Inode, Metadata, Node, Timestamp, Tree, TreePath};
 
-const KERNEL_CONFIG: &str = "CONFIG_SQUASHFS=m\nCONFIG_SQUASHFS_ZLIB=y\nCONFIG_SQUASHFS_ZSTD=y\n";
+const KERNEL_CONFIG: &str = "CONFIG_SQUASHFS=m\nCONFIG_SQUASHFS_ZLIB=y\nCONFIG_SQUASHFS_ZSTD=y\n\
+    CONFIG_BLK_DEV_DM=y\nCONFIG_DM_VERITY=y\n";
 
 /// An x86-64 program, as far as its header goes.
 fn program() -> Vec<u8> {
@@ -242,4 +243,74 @@ fn times_outside_of_what_the_media_hold_are_brought_inside() {
         let plan = plan(&image(KERNEL_CONFIG, &[], &[]), &request, true).unwrap();
         assert_eq!(plan.time.seconds, expected);
     }
+}
+
+/// The files of a kernel's modules for dm-verity.
+const VERITY_MODULES: [&str; 2] = [
+    "usr/lib/modules/6.1/kernel/drivers/md/dm-mod.ko.xz",
+    "usr/lib/modules/6.1/kernel/drivers/md/dm-verity.ko.xz",
+];
+
+#[test]
+fn the_root_file_system_image_is_verified_wherever_all_kernels_can() {
+    use config::settings::Verity;
+    let ask = |config: &str, modules: &[&str], verity| {
+        let request = Request {
+            verity,
+            ..Request::default()
+        };
+        plan(&image(config, modules, &[]), &request, true)
+    };
+    let as_modules = KERNEL_CONFIG
+        .replace("DM=y", "DM=m")
+        .replace("TY=y", "TY=m");
+    let without = KERNEL_CONFIG.replace("CONFIG_DM_VERITY=y\n", "");
+    let warns = |plan: &Plan| {
+        plan.warnings
+            .iter()
+            .any(|text| text.contains("6.1 cannot verify"))
+    };
+    for (config, modules) in [(KERNEL_CONFIG, &[][..]), (&as_modules, &VERITY_MODULES)] {
+        let plan = ask(config, modules, None).unwrap();
+        assert!(plan.verity && !warns(&plan));
+        assert!(ask(config, modules, Some(Verity::On)).unwrap().verity);
+        assert!(!ask(config, modules, Some(Verity::Off)).unwrap().verity);
+    }
+    // The configuration says that it is a module, and the module is not there.
+    for config in [&as_modules, &without] {
+        for verity in [None, Some(Verity::Auto)] {
+            let plan = ask(config, &VERITY_MODULES[..1], verity).unwrap();
+            assert!(!plan.verity && warns(&plan));
+        }
+        let plan = ask(config, &[], Some(Verity::Off)).unwrap();
+        assert!(!plan.verity && !warns(&plan));
+        let error = ask(config, &[], Some(Verity::On)).unwrap_err();
+        assert_eq!(error.kind(), Kind::Unsupported);
+    }
+}
+
+#[test]
+fn what_does_not_heed_a_root_hash_is_told() {
+    use config::settings::{DracutModules, Generator, InitramfsType, Verity};
+    let tree = image(KERNEL_CONFIG, &[], &[]);
+    let upstream = Request {
+        generator: Some(Generator::Dracut),
+        dracut_modules: Some(DracutModules::Upstream),
+        ..Request::default()
+    };
+    let made = plan(&tree, &upstream, true).unwrap();
+    assert!(
+        made.verity
+            && made
+                .warnings
+                .iter()
+                .any(|text| text.contains("do not heed"))
+    );
+    let full_os = Request {
+        initramfs_type: Some(InitramfsType::FullOs),
+        verity: Some(Verity::On),
+        ..Request::default()
+    };
+    let made = plan(&tree, &full_os, true).unwrap();
+    assert!(!made.verity && made.warnings.iter().any(|text| text.contains("no effect")));
 }

@@ -8,6 +8,9 @@ use tree::{Tree, TreePath};
 
 use crate::{file, ikconfig};
 
+/// Where the modules of the device mapper are, in the folder of all modules.
+const MAPPER: &str = "kernel/drivers/md";
+
 /// Whether a kernel has an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -29,6 +32,8 @@ pub struct KernelConfig {
     options: Option<BTreeMap<String, String>>,
     /// The names of what `modules.builtin` lists, `-` written as `_`.
     builtin: BTreeSet<String>,
+    /// The names of the device mapper's modules that are there, `-` written as `_`.
+    mapper: BTreeSet<String>,
     /// Where the options come from, for people.
     origin: String,
 }
@@ -44,6 +49,7 @@ impl KernelConfig {
         Self {
             options: Some(options.collect()),
             builtin: BTreeSet::new(),
+            mapper: BTreeSet::new(),
             origin: origin.into(),
         }
     }
@@ -89,6 +95,16 @@ impl KernelConfig {
     #[must_use]
     pub fn has_builtin(&self, name: &str) -> bool {
         self.builtin.contains(&name.replace('-', "_"))
+    }
+}
+
+impl KernelConfig {
+    /// Whether the kernel has a part of the device mapper: the option without `CONFIG_` is built in, or the module is there.
+    #[must_use]
+    pub fn has_mapper(&self, option: &str, module: &str) -> bool {
+        self.option(option) == OptionState::Builtin
+            || self.has_builtin(module)
+            || self.mapper.contains(module)
     }
 }
 
@@ -138,6 +154,9 @@ pub(crate) fn find(
     if let Some(list) = file::text(tree, format!("{folder}/modules.builtin"))? {
         config.builtin = list.lines().filter_map(module_name).collect();
     }
+    let modules = file::files_in(tree, &format!("{folder}/{MAPPER}"));
+    let names = modules.iter().map(|(name, ..)| name);
+    config.mapper = names.filter_map(|name| module_name(name)).collect();
     Ok(config)
 }
 

@@ -4,6 +4,8 @@ use block::{Content, Error, Result};
 use formats::iso9660::File;
 use tree::{Inode, Metadata, Node, Timestamp, Tree, TreePath};
 
+use crate::pending::Pending;
+
 /// The mode of a file of the media that has none of its own.
 const FILE_MODE: u16 = 0o644;
 
@@ -69,6 +71,23 @@ impl Files {
                 )),
                 _ => None,
             })
+    }
+
+    /// Puts a text that is known by now into all files that wait for it.
+    ///
+    /// # Errors
+    ///
+    /// None with the files as they are.
+    pub fn fill(&mut self, pending: &Pending) -> Result<()> {
+        let mut filled = Vec::new();
+        for (path, content, metadata) in self.contents() {
+            let content = pending.filled(content)?;
+            filled.extend(content.map(|content| (path, content, metadata.permissions)));
+        }
+        for (path, content, mode) in filled {
+            self.put_with_mode(&path, content, mode)?;
+        }
+        Ok(())
     }
 
     /// The time of all files.

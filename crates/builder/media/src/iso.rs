@@ -13,12 +13,13 @@ use std::sync::Arc;
 
 use block::{DiskFile, Error, OffsetTarget, ReadAt, Result, WriteAt};
 use contract::checksums::{Algorithm, BLANKS, Checksums, DIGEST_LEN};
-use formats::iso9660::{BiosBoot, EfiBoot, File, Image, Options, VolumeId};
-use tree::{Tree, TreePath};
+use formats::iso9660::{BiosBoot, EfiBoot, Image, Options, VolumeId};
+use tree::TreePath;
 
 use crate::files::Files;
 use crate::implant;
 use crate::late::{Late, Progress};
+use crate::pending::Pending;
 use crate::sums::{CHUNK, summed};
 use crate::write_back::while_writing;
 
@@ -84,7 +85,7 @@ pub fn write(
     let (reserved, implanted) = (description.reserved, description.implanted);
     let options = options(description, &files, late)?;
     let content = Written {
-        tree: files.tree(),
+        files: &files,
         options,
         late,
         reserved,
@@ -128,7 +129,7 @@ fn path(text: &str) -> Result<TreePath> {
 
 /// What is written.
 struct Written<'a> {
-    tree: &'a Tree<File>,
+    files: &'a Files,
     options: Options,
     late: &'a [&'a dyn Late],
     /// In bytes.
@@ -145,7 +146,7 @@ struct Parts {
 impl Written<'_> {
     /// Writes everything but the media check table, which gets its place.
     fn write(&self, out: &dyn WriteAt, progress: &(dyn Fn(Progress) + Sync)) -> Result<Parts> {
-        let mut image = Image::begin(self.tree, &self.options, out)?;
+        let mut image = Image::begin(self.files.tree(), &self.options, out)?;
         let mut placed = Vec::new();
         for payload in self.late {
             let offset = image.next_offset();
@@ -158,6 +159,9 @@ impl Written<'_> {
                 offset,
                 len,
             });
+            if let Some(pending) = payload.pending() {
+                self.fill(&image, out, &pending)?;
+            }
         }
         if self.reserved > 0 {
             // Never written, so it reads as zeros and takes no room where files may have holes.
@@ -168,6 +172,22 @@ impl Written<'_> {
         let len = image.finish()?.len;
         let report = Report { len, placed };
         Ok(Parts { report, covered })
+    }
+}
+
+impl Written<'_> {
+    /// Writes a text that is known by now to all places that wait for it.
+    fn fill(&self, image: &Image<'_>, out: &dyn WriteAt, pending: &Pending) -> Result<()> {
+        for (name, content, _) in self.files.contents() {
+            let places = pending.places(content);
+            let Some(extent) = image.extent(&path(&name)?).filter(|_| !places.is_empty()) else {
+                continue;
+            };
+            for place in places {
+                out.write_all_at(pending.text.as_bytes(), extent.offset.saturating_add(place))?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 
 use block::{Result, WriteAt};
 
+use crate::pending::Pending;
+
 /// How far a late payload is, in bytes of its input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -28,6 +30,11 @@ pub trait Late {
     ///
     /// Whatever reading the input or writing the target answers.
     fn write(&self, target: &dyn WriteAt, progress: &(dyn Fn(Progress) + Sync)) -> Result<u64>;
+
+    /// What other files say of it and could not before it was written; `None` for nothing.
+    fn pending(&self) -> Option<Pending> {
+        None
+    }
 }
 
 /// A target that is written from its start to its end.

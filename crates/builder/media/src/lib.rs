@@ -3,7 +3,7 @@
 //! * [`output`] is where a result is written until it is whole: nothing stands at the output's place before that.
 //! * `sums` is the media check table, made while the media are written; `write_back` keeps the disk busy meanwhile.
 //! * [`implant`] is what other programs check media by.
-//! * [`files`] is what is on the media; [`late`] is what is made while it is written.
+//! * [`files`] is what is on the media; [`late`] is what is made while it is written, [`pending`] what files say of that.
 //! * [`iso`] puts the payloads and the boot files of a plan together to a bootable ISO, [`netboot`] to a folder or tar for a server.
 //! * [`edit`] changes media that are finished, in place.
 //!
@@ -18,5 +18,6 @@ pub mod late;
 pub mod netboot;
 pub mod output;
 mod parts;
+pub mod pending;
 mod sums;
 mod write_back;

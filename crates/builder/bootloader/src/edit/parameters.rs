@@ -203,6 +203,8 @@ const PROTECTED: &[&str] = &[
     "rd.live.image",
     "rd.live.dir",
     "rd.live.squashimg",
+    "liveos.verity",
+    "roothash",
 ];
 
 /// Whether media do not boot where the parameter of this name is changed.

@@ -62,6 +62,8 @@ const MANAGED_PREFIXES: &[&str] = &[
     "rd.lvm.",
     "rd.md.",
     "rd.dm.",
+    // Of the media that are built from: ours has its own root hash.
+    "liveos.verity",
 ];
 
 /// Whether an argument of this name is ours to give, so that the image's own goes.
@@ -94,6 +96,13 @@ pub fn network_arguments(url: &str) -> Vec<String> {
 #[must_use]
 pub fn live_arguments(volume_id: &str) -> Vec<String> {
     text(contract::request::media_arguments(volume_id, false))
+}
+
+/// What makes our runtime have the kernel verify the root file system image; dracut's live modules do not heed it. `root_hash` is in
+/// hexadecimal.
+#[must_use]
+pub fn verity_argument(root_hash: &str) -> String {
+    text(vec![contract::request::verity::argument(root_hash)]).concat()
 }
 
 /// What makes a kernel take an initramfs that is the whole system, however large it is.

@@ -23,7 +23,9 @@ use std::collections::BTreeMap;
 
 use block::Result;
 
-pub use arguments::{full_os_arguments, is_managed, live_arguments, network_arguments};
+pub use arguments::{
+    full_os_arguments, is_managed, live_arguments, network_arguments, verity_argument,
+};
 pub(crate) use commands::{is_initrd, is_linux, menu_title};
 pub use entry::LiveEntry;
 pub(crate) use generate::default_entry;

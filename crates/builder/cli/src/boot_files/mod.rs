@@ -57,6 +57,7 @@ pub(crate) fn iso(
     match plan.initramfs {
         InitramfsPlan::Bootstrap { .. } => {
             boot.live_arguments = live::live_arguments(plan.volume_id.as_str());
+            boot.live_arguments.extend(verity_argument(plan));
         }
         InitramfsPlan::FullOs => {
             boot.live_arguments = live::full_os_arguments();
@@ -204,7 +205,14 @@ fn network_arguments(facts: &Facts, plan: &Plan, url: &str) -> Vec<String> {
         // A change of Azure Linux's own to dracut 102: without it nothing starts the download.
         arguments.push("rd.live.azldownloader=enable".to_owned());
     }
+    arguments.extend(verity_argument(plan));
     arguments
+}
+
+/// What makes the runtime verify the root file system image, where that has a hash tree: the root hash comes when the image is written.
+fn verity_argument(plan: &Plan) -> Option<String> {
+    plan.verity
+        .then(|| live::verity_argument(media::pending::ROOT_HASH))
 }
 
 fn tell(config: &LiveConfig, progress: &Progress) {

@@ -51,7 +51,11 @@ pub(super) fn merge(chain: Chain, overrides: Overrides) -> Result<Settings, Faul
         native_only.extend(values.initramfs.native_only.iter().cloned());
         add_initramfs(&mut settings.initramfs, values.initramfs);
         settings.root_image = RootImageSettings {
-            compression: values.root_image.or(settings.root_image.compression),
+            compression: values
+                .root_image
+                .compression
+                .or(settings.root_image.compression),
+            verity: values.root_image.verity.or(settings.root_image.verity),
         };
     }
     settings.scripts.retain(|scripts| {

@@ -11,7 +11,7 @@ use super::fault::{Fault, Faults};
 use super::node::{Node, Value};
 use super::source::Source;
 use super::yaml;
-use crate::settings::{BootstrapUrl, KdumpBootFiles, SelinuxMode};
+use crate::settings::{BootstrapUrl, KdumpBootFiles, SelinuxMode, Verity};
 
 /// How a comment begins whose rest is ours.
 const OURS: &str = "#liveos ";
@@ -25,6 +25,8 @@ pub struct SavedConfigs {
     pub extra_command_line: Vec<String>,
     /// Where a machine that boots from the network gets the root file system from: ours, see [`OURS`].
     pub bootstrap_url: Option<BootstrapUrl>,
+    /// Whether the root file system image is to have a hash tree, where that was said: ours too.
+    pub verity: Option<Verity>,
     /// `os.dracutPackage`.
     pub dracut_package: Option<PackageVersion>,
     /// `os.selinuxRequestedMode`.
@@ -92,6 +94,9 @@ impl SavedConfigs {
             Some(BootstrapUrl::File(url)) => ours(&mut text, "bootstrapFileUrl", url),
             None => {}
         }
+        if let Some(verity) = self.verity {
+            ours(&mut text, "verity", verity.name());
+        }
         text.push_str("liveos:\n");
         if let Some(kdump) = self.kdump_boot_files {
             // OK: writing to a string cannot fail; so below.
@@ -129,6 +134,7 @@ impl SavedConfigs {
             kdump_boot_files: new.kdump_boot_files.or(self.kdump_boot_files),
             extra_command_line,
             bootstrap_url: new.bootstrap_url.or(self.bootstrap_url),
+            verity: new.verity.or(self.verity),
             dracut_package: new.dracut_package.or(self.dracut_package),
             selinux_mode: new.selinux_mode.or(self.selinux_mode),
             selinux_policy_package: new.selinux_policy_package.or(self.selinux_policy_package),
@@ -319,7 +325,18 @@ impl Reader<'_> {
             return Ok(());
         };
         for (key, node) in self.section("a comment of ours", &node) {
-            self.url(&key, &node);
+            if key == "verity" {
+                let known = [Verity::Auto, Verity::On, Verity::Off];
+                let named = known
+                    .into_iter()
+                    .find(|verity| text(&node) == Some(verity.name()));
+                self.saved.verity = named;
+                if named.is_none() {
+                    self.not_a(&key, "`auto`, `on` or `off`", &node);
+                }
+            } else {
+                self.url(&key, &node);
+            }
         }
         Ok(())
     }
@@ -418,6 +435,7 @@ mod tests {
             .map(str::to_owned)
             .into(),
             bootstrap_url: Some(BootstrapUrl::File("http://h/a b.iso?\"".to_owned())),
+            verity: Some(Verity::Off),
             dracut_package: Some(PackageVersion {
                 components: vec![102, 3],
                 release: 7,
@@ -464,6 +482,7 @@ mod tests {
         let mut saved = sample();
         let with = saved.print();
         saved.bootstrap_url = None;
+        saved.verity = None;
         let without = saved.print();
         let lines: Vec<&str> = with.lines().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(lines.join("\n") + "\n", without);

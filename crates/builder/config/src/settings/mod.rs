@@ -34,7 +34,7 @@ pub struct Settings {
     pub scripts: Vec<Scripts>,
     /// `initramfs`: ours.
     pub initramfs: InitramfsSettings,
-    /// `rootImage`: ours. How the root file system image is compressed.
+    /// `rootImage`: ours. How the root file system image is made.
     pub root_image: RootImageSettings,
     /// What was accepted and has no effect on live media, one sentence each with file, line and key.
     pub warnings: Vec<String>,
@@ -206,4 +206,29 @@ pub enum DracutModules {
 pub struct RootImageSettings {
     /// `compression.algorithm` and `compression.level`.
     pub compression: Option<formats::squashfs::Compression>,
+    /// `verity`.
+    pub verity: Option<Verity>,
+}
+
+/// Whether the root file system image has a hash tree, by which the kernel verifies it as it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verity {
+    /// Where all kernels can verify it.
+    Auto,
+    /// In any case.
+    On,
+    /// Not.
+    Off,
+}
+
+impl Verity {
+    /// Its name in configuration files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::On => "on",
+            Self::Off => "off",
+        }
+    }
 }

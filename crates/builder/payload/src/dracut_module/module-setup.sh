@@ -21,7 +21,7 @@ installkernel() {
     hostonly='' instmods \
         loop overlay squashfs erofs isofs iso9660 udf ext4 xfs btrfs vfat exfat ntfs3 \
         nls_cp437 nls_ascii nls_iso8859_1 nls_utf8 crc32c_generic crc32c_intel libcrc32c \
-        dm_mod dm_snapshot dm_verity dm_crypt sha256_generic sha512_generic aes_generic aesni_intel xts essiv \
+        dm_mod dm_snapshot dm_verity dm_crypt sha256_generic sha256_ssse3 sha256_arm64 sha2_ce sha512_generic aes_generic aesni_intel xts essiv \
         sr_mod sd_mod cdrom usb_storage uas xhci_pci ehci_pci ohci_pci uhci_hcd \
         ahci ata_piix nvme mmc_block sdhci_pci sdhci_acpi \
         virtio_pci virtio_blk virtio_scsi hv_storvsc vmw_pvscsi mptspi mptsas xen_blkfront

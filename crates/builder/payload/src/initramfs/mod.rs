@@ -63,6 +63,8 @@ pub struct Options {
     pub runtime: Content,
     /// What the media's root file system image is: the kernel must be able to mount it.
     pub root_image: RootImage,
+    /// Whether the kernel is to verify it as it is read.
+    pub verity: bool,
     /// What the archive should be compressed with; where the kernel cannot unpack it, xz or gzip is taken.
     pub compression: Compression,
     /// The time of every file.
@@ -96,6 +98,7 @@ impl Options {
         Self {
             runtime,
             root_image: RootImage::Squashfs(SquashfsCompressor::Zstd),
+            verity: false,
             compression: Compression::default(),
             time: Timestamp::default(),
             network: false,
@@ -147,6 +150,9 @@ pub fn build(
         None => Modules::none(tree),
     };
     requirements::check(kernel, &mut modules, options.root_image)?;
+    if options.verity {
+        requirements::check_verity(kernel, &modules, &options.omit_modules)?;
+    }
     let compression = options.compression.for_kernel(kernel)?;
     let modprobe = Modprobe::find(tree)?;
     let mut wishes = Wishes::of_dracut(facts);

@@ -1,6 +1,7 @@
 //! Whether a kernel can boot the media at all.
 
 use block::{Error, Result};
+use contract::module_index::normalise;
 use inspect::{Kernel, OptionState};
 
 use super::modules::Modules;
@@ -132,6 +133,55 @@ pub(crate) fn check(kernel: &Kernel, modules: &mut Modules<'_>, image: RootImage
         "checking the kernel for live media",
         message,
     ))
+}
+
+/// What a kernel needs to verify the root file system image as it is read.
+const VERITY: [Need; 2] = [
+    Need {
+        option: "BLK_DEV_DM",
+        module: "dm_mod",
+        why: "it has no device mapper",
+    },
+    Need {
+        option: "DM_VERITY",
+        module: "dm_verity",
+        why: "it cannot verify the root file system image as it is read",
+    },
+];
+
+/// Holds that `kernel` can verify the root file system image, with the modules in `omitted` left out.
+///
+/// # Errors
+///
+/// `Unsupported`, naming the kernel and what it lacks.
+pub(crate) fn check_verity(
+    kernel: &Kernel,
+    modules: &Modules<'_>,
+    omitted: &[String],
+) -> Result<()> {
+    let refuse = |message: String| {
+        Err(Error::unsupported(
+            "checking the kernel for verity",
+            message,
+        ))
+    };
+    for need in &VERITY {
+        if !has(kernel, modules, need) {
+            let Need { option, why, .. } = need;
+            return refuse(format!(
+                "the kernel {}: CONFIG_{option} is not set: {why}; build the media without verity",
+                kernel.version
+            ));
+        }
+        let is_omitted = omitted.iter().any(|name| normalise(name) == need.module);
+        if is_omitted && modules.contains(need.module) {
+            return refuse(format!(
+                "the module {} is left out of the initramfs of the kernel {}: {}; keep it, or build the media without verity",
+                need.module, kernel.version, need.why
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn has(kernel: &Kernel, modules: &Modules<'_>, need: &Need) -> bool {

@@ -561,6 +561,29 @@ fn a_kernel_that_cannot_boot_media_is_refused_with_all_that_it_lacks() {
 }
 
 #[test]
+fn verity_has_its_modules_or_is_refused() {
+    let mut system = System::new();
+    let folder = format!("/lib/modules/{VERSION}/kernel");
+    let mut options = options();
+    options.verity = true;
+    let error = system.try_build(&options).unwrap_err().to_string();
+    assert!(error.contains("CONFIG_BLK_DEV_DM is not set"), "{error}");
+    system.file(&format!("{folder}/drivers/md/dm-mod.ko"), module(&[]));
+    let error = system.try_build(&options).unwrap_err().to_string();
+    assert!(error.contains("CONFIG_DM_VERITY is not set"), "{error}");
+    let verity = module(&["depends=dm-mod"]);
+    system.file(&format!("{folder}/drivers/md/dm-verity.ko"), verity);
+    let fast = format!("{folder}/arch/x86/crypto/sha256-ssse3.ko");
+    system.file(&fast, module(&[]));
+    let (_, _, index) = system.build(&options);
+    assert_eq!(index.modules["dm_verity"].depends, ["dm_mod"]);
+    assert_eq!(index.modules["dm_verity"].soft_pre, ["sha256_ssse3"]);
+    options.omit_modules = vec!["dm-verity".into()];
+    let error = system.try_build(&options).unwrap_err().to_string();
+    assert!(error.contains("dm_verity is left out"), "{error}");
+}
+
+#[test]
 fn a_kernel_with_everything_built_in_needs_no_modules() {
     let mut system = System::bare();
     system.text(

@@ -1,6 +1,6 @@
 //! squashfs 4.0: the compressed, read-only file system of live media, written and read.
 //!
-//! * [`probe`] and [`read_tree`] read what any tool made, but for LZMA and LZO.
+//! * [`probe`], [`image_len`] and [`read_tree`] read what any tool made, but for LZMA and LZO.
 //! * [`Checked`] is a tree that fits, [`write`] makes the image of it on all cores, byte for byte the same each time.
 //!
 //! Times are whole seconds from 1970 to 2106 here, and xattrs are those of `user.`, `trusted.` and `security.`: what a tree has
@@ -32,5 +32,5 @@ mod xattr_sets;
 pub use checked::Checked;
 pub use codec::Compression;
 pub use options::{Fragments, Loss, Options, Progress, Warning, Written};
-pub use reader::{probe, read_tree};
+pub use reader::{image_len, probe, read_tree};
 pub use writer::write;

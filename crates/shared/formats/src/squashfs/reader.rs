@@ -44,6 +44,21 @@ pub fn probe(source: &dyn ReadAt) -> Result<Option<Identity>> {
     }))
 }
 
+/// How long the image in `source` is by its own account, in bytes; `None` where there is none. What follows is not of it.
+///
+/// # Errors
+///
+/// What reading answers.
+pub fn image_len(source: &dyn ReadAt) -> Result<Option<u64>> {
+    if probe(source)?.is_none() {
+        return Ok(None);
+    }
+    let what = "squashfs superblock";
+    let bytes = block::read_vec(source, 0, wide(SUPERBLOCK_LEN), SUPERBLOCK_LEN, what)?;
+    let len = Fields::new(bytes.get(40..).unwrap_or_default(), what).u64()?;
+    Ok(Some(len))
+}
+
 /// The tree of the image `source`. Contents stay in it, and are decompressed as they are read.
 ///
 /// # Errors

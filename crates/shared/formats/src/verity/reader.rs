@@ -78,6 +78,12 @@ impl Tree {
         Ok(RootHash(digest(&self.salt, &block)))
     }
 
+    /// Whether its digests are of a salt too, as ours are not.
+    #[must_use]
+    pub fn has_salt(&self) -> bool {
+        !self.salt.is_empty()
+    }
+
     /// How many blocks of data it is about.
     #[must_use]
     pub fn blocks(&self) -> u64 {

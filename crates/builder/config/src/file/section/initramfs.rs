@@ -8,10 +8,10 @@ use crate::file::rule;
 use crate::file::section::files::ADDITIONAL_FILE;
 use crate::file::shape::{Choice, Flag, Integer, Text};
 use crate::file::source::Mark;
-use crate::settings::{AdditionalFile, DracutModules, Generator};
+use crate::settings::{AdditionalFile, DracutModules, Generator, RootImageSettings, Verity};
 
 pub(super) const INITRAMFS: Section<InitramfsValues> = Section("Initramfs", initramfs);
-pub(super) const ROOT_IMAGE: Section<Option<Compression>> = Section("RootImage", root_image);
+pub(super) const ROOT_IMAGE: Section<RootImageSettings> = Section("RootImage", root_image);
 
 /// `initramfs`, as one file has it.
 #[derive(Debug, Default)]
@@ -91,13 +91,35 @@ fn initramfs(fields: &mut Fields<'_>) -> InitramfsValues {
     values
 }
 
-fn root_image(fields: &mut Fields<'_>) -> Option<Compression> {
+const VERITY: Choice<Verity> = Choice(&[
+    (
+        "auto",
+        Verity::Auto,
+        "where all kernels of the image can; a warning names one that cannot",
+    ),
+    (
+        "on",
+        Verity::On,
+        "always; an error where a kernel of the image cannot",
+    ),
+    ("off", Verity::Off, "never"),
+]);
+
+fn root_image(fields: &mut Fields<'_>) -> RootImageSettings {
     let compression = key("compression", "How it is compressed.")
         .default("zstd at level 3, or gzip where the image's kernel cannot read zstd")
         .ours();
-    fields
-        .get(compression, &Section("Compression", compression_section))
-        .flatten()
+    let verity = key(
+        "verity",
+        "Whether the image has a hash tree (dm-verity), and the boot configuration its root hash: the kernel verifies each block as it is read, and a damaged one is an error, never wrong data.",
+    )
+    .default("`auto`, or what an earlier build of the live media that are built from was asked for")
+    .ours();
+    let compression = fields.get(compression, &Section("Compression", compression_section));
+    RootImageSettings {
+        compression: compression.flatten(),
+        verity: fields.get(verity, &VERITY),
+    }
 }
 
 /// The algorithms.

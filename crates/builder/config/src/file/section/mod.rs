@@ -28,12 +28,10 @@ mod volume;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use formats::squashfs::Compression;
-
 use super::fields::{Fields, Marked, Section};
 use super::form::{ObjectForm, key};
 use super::shape::{Choice, List};
-use crate::settings::{Input, Scripts};
+use crate::settings::{Input, RootImageSettings, Scripts};
 
 pub(super) use initramfs::InitramfsValues;
 pub(super) use input::{Format, OutputValues};
@@ -55,7 +53,7 @@ pub(super) struct FileValues {
     pub(super) os: Option<OsValues>,
     pub(super) scripts: Option<Scripts>,
     pub(super) initramfs: InitramfsValues,
-    pub(super) root_image: Option<Compression>,
+    pub(super) root_image: RootImageSettings,
     pub(super) storage: Option<Marked<StorageValues>>,
 }
 
@@ -142,7 +140,9 @@ fn file(fields: &mut Fields<'_>) -> FileValues {
         initramfs: fields
             .get(initramfs, &initramfs::INITRAMFS)
             .unwrap_or_default(),
-        root_image: fields.get(root_image, &initramfs::ROOT_IMAGE).flatten(),
+        root_image: fields
+            .get(root_image, &initramfs::ROOT_IMAGE)
+            .unwrap_or_default(),
         storage: fields.marked(storage, &storage::STORAGE),
     }
 }

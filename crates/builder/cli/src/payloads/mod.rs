@@ -1,16 +1,32 @@
 //! The large payloads, as what the media are written from.
 
+mod hash_tree;
+
 use std::io::BufWriter;
 
 use block::{Content, Error, ReadAt as _, Result, WriteAt};
 use config::InitramfsPlan;
 use formats::squashfs;
 use media::late::{Late, Progress, Sequential};
+use media::pending::Pending;
 use payload::full_os;
 
-/// A root file system image that is compressed straight into its place.
+pub(crate) use hash_tree::HashTree;
+use hash_tree::without_tree;
+
+/// A root file system image that is compressed straight into its place, with a hash tree behind it where that is wanted.
 #[derive(Debug)]
-pub(crate) struct RootImage<'a>(pub(crate) squashfs::Checked<'a>);
+pub(crate) struct RootImage<'a> {
+    checked: squashfs::Checked<'a>,
+    tree: HashTree,
+}
+
+impl<'a> RootImage<'a> {
+    /// The image of `checked`.
+    pub(crate) fn new(checked: squashfs::Checked<'a>, tree: HashTree) -> Self {
+        Self { checked, tree }
+    }
+}
 
 impl Late for RootImage<'_> {
     fn path(&self) -> &str {
@@ -18,7 +34,7 @@ impl Late for RootImage<'_> {
     }
 
     fn max_len(&self) -> u64 {
-        self.0.max_len()
+        self.tree.len_with(self.checked.max_len())
     }
 
     fn write(&self, target: &dyn WriteAt, progress: &(dyn Fn(Progress) + Sync)) -> Result<u64> {
@@ -28,7 +44,13 @@ impl Late for RootImage<'_> {
                 total: state.total,
             });
         };
-        squashfs::write(&self.0, target, &step).map(|written| written.len)
+        self.tree.write(target, &|out| {
+            squashfs::write(&self.checked, out, &step).map(|written| written.len)
+        })
+    }
+
+    fn pending(&self) -> Option<Pending> {
+        self.tree.pending()
     }
 }
 
@@ -73,16 +95,28 @@ impl Late for FullOs<'_> {
 pub(crate) struct PassedOn {
     path: &'static str,
     content: Content,
+    tree: HashTree,
 }
 
 impl PassedOn {
-    /// The payload that `initramfs` wants.
-    pub(crate) fn new(initramfs: InitramfsPlan, content: Content) -> Self {
-        let path = match initramfs {
-            InitramfsPlan::Bootstrap { .. } => contract::media::ROOT_IMAGE,
-            InitramfsPlan::FullOs => contract::media::FULL_OS_INITRAMFS,
+    /// The payload that `initramfs` wants. Of a root file system image, what is behind the file system itself goes: an earlier hash tree
+    /// is made anew, and must come out the same.
+    ///
+    /// # Errors
+    ///
+    /// What reading it answers.
+    pub(crate) fn new(initramfs: InitramfsPlan, content: Content, tree: HashTree) -> Result<Self> {
+        let (path, (content, root_hash)) = match initramfs {
+            InitramfsPlan::Bootstrap { .. } => {
+                (contract::media::ROOT_IMAGE, without_tree(content)?)
+            }
+            InitramfsPlan::FullOs => (contract::media::FULL_OS_INITRAMFS, (content, None)),
         };
-        Self { path, content }
+        Ok(Self {
+            path,
+            content,
+            tree: tree.expecting(root_hash),
+        })
     }
 }
 
@@ -92,10 +126,20 @@ impl Late for PassedOn {
     }
 
     fn max_len(&self) -> u64 {
-        self.content.len()
+        self.tree.len_with(self.content.len())
     }
 
     fn write(&self, target: &dyn WriteAt, progress: &(dyn Fn(Progress) + Sync)) -> Result<u64> {
+        self.tree.write(target, &|out| self.copy(out, progress))
+    }
+
+    fn pending(&self) -> Option<Pending> {
+        self.tree.pending()
+    }
+}
+
+impl PassedOn {
+    fn copy(&self, target: &dyn WriteAt, progress: &(dyn Fn(Progress) + Sync)) -> Result<u64> {
         const PART: usize = 4 << 20;
         let total = self.content.len();
         let mut buffer = vec![0; PART];
