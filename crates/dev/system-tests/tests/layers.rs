@@ -3,6 +3,7 @@
 //! The media are small: a root of busybox, without even the folders that a system mounts the kernel's file systems at, packed by the
 //! reference tools. Kernel and initramfs are those that `liveos build` makes.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
@@ -101,6 +102,11 @@ impl Workshop {
 
     /// Starts a machine with the disk `media` and these parameters, up to a shell.
     fn boot(&self, media: &str, parameters: &str) -> Result<Guest> {
+        self.boot_with(media, parameters, Vec::new())
+    }
+
+    /// The same with further arguments for QEMU.
+    fn boot_with(&self, media: &str, parameters: &str, more: Vec<OsString>) -> Result<Guest> {
         let mut machine = guest::machine(self.path(media));
         machine.firmware = Firmware::Bios;
         if let Some(media) = &mut machine.media {
@@ -111,6 +117,7 @@ impl Workshop {
             initramfs: self.path("initramfs"),
             command_line: format!("console=ttyS0 quiet panic=-1 {PATIENT_KERNEL} {parameters}"),
         });
+        machine.extra.extend(more);
         let mut guest = Guest::start(&machine)?;
         let (which, text) = guest.expect_any(&["# ", "liveos-init: L0"], BOOT)?;
         ensure!(which == 0, "it did not boot: {text}");
@@ -339,6 +346,42 @@ fn ref_images_of_live_boot_are_stacked_and_a_disk_may_be_the_root_itself() {
         holds(&mut guest)?;
         lower_is_as_it_was(&mut guest)?;
         power_off(guest)
+    })
+    .unwrap();
+}
+
+#[test]
+fn ref_a_persistent_layer_is_kept_and_with_readonly_only_read() {
+    in_workshop(&[], |workshop| {
+        workshop.run(&format!(
+            "{EXT4} mkdir -p inner/LiveOS medium/LiveOS keep; mv ext4.img inner/LiveOS/rootfs.img; truncate -s 32M keep/store; \
+             mksquashfs inner medium/LiveOS/squashfs.img -quiet -no-progress >/dev/null; {ON_ISO}; \
+             truncate -s 128M keep.img; mke2fs -q -F -t ext4 -L KEEP -d keep keep.img"
+        ))?;
+        let mut drive = OsString::from("if=virtio,format=raw,file=");
+        drive.push(workshop.path("keep.img"));
+        let boot = |place: &str, more: &str| {
+            let parameters = format!("root=live:CDLABEL=LIVE {place} {more}");
+            let drive = vec![OsString::from("-drive"), drive.clone()];
+            workshop.boot_with("disk", &parameters, drive)
+        };
+        for (place, root) in [
+            ("rd.overlay=LABEL=KEEP", "overlay LiveOS_rootfs"),
+            ("rd.live.overlay=LABEL=KEEP:/store", "ext4 /dev/mapper/live-rw"),
+        ] {
+            let mut guest = boot(place, "")?;
+            ensure!(mounted(&mut guest, "/")? == root, "{}", guest.transcript());
+            guest.command("echo first >/etc/first && sync")?;
+            power_off(guest)?;
+            let mut guest = boot(place, "rd.overlay.readonly")?;
+            ensure!(mounted(&mut guest, "/")? == root, "{}", guest.transcript());
+            guest.command("grep -q first /etc/first && echo second >/etc/second && echo new >/etc/first && sync")?;
+            power_off(guest)?;
+            let mut guest = boot(place, "")?;
+            guest.command("grep -q first /etc/first && [ ! -e /etc/second ]")?;
+            power_off(guest)?;
+        }
+        Ok(())
     })
     .unwrap();
 }
