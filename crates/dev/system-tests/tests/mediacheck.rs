@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use contract::failure::{Code, MEDIUM_DAMAGED, NO_CHECKSUMS};
 use mediacheck::{FIELD_AT, Making, Styles};
+use system_tests::builds::{build, liveos};
 use system_tests::media::{FOR_BOOTS, extract, iso, names, place};
 use testkit::fixture::{self, TestSystem};
 use testkit::guest::{self, BOOT, COMMAND, Guest, PATIENT_KERNEL};
@@ -162,6 +163,28 @@ fn ref_what_tagmedia_writes_is_checked_and_one_changed_byte_ends_the_machine() {
             MEDIUM_DAMAGED,
         )
     });
+}
+
+#[test]
+fn ref_checkisomd5_checks_what_a_build_and_an_edit_implant() {
+    if !tools::available(&FOR_BOOTS) || !tools::available(&["checkisomd5"]) {
+        return;
+    }
+    let disk = fixture::test_system(&TestSystem::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (config, iso) = (
+        folder.path().join("config.yaml"),
+        folder.path().join("live.iso"),
+    );
+    fs::write(&config, "iso:\n  mediaCheck: both\n").unwrap();
+    build(&disk, &iso, &["-c", config.to_str().unwrap()]).unwrap();
+    let check = || tools::output(tools::command("checkisomd5").arg(&iso));
+    check().unwrap();
+    let mut edit = liveos().unwrap();
+    tools::output(edit.arg("edit").arg(&iso).args(["--append", "debug"])).unwrap();
+    check().unwrap();
+    flip(&iso, fs::metadata(&iso).unwrap().len() / 2).unwrap();
+    assert!(check().is_err());
 }
 
 #[test]
