@@ -13,7 +13,7 @@ use system_tests::media::{FOR_BOOTS, extract, iso, names, place};
 use testkit::fixture::{self, TestSystem};
 use testkit::guest::{self, BOOT, COMMAND, Guest, PATIENT_KERNEL};
 use testkit::tools;
-use vm::{DirectKernel, Firmware, Machine};
+use vm::{Attach, DirectKernel, Firmware, Machine};
 
 const GOOD: &str = "the medium is what was built";
 const SYSTEM: &str = "CHECKS BEGIN";
@@ -185,6 +185,39 @@ fn ref_checkisomd5_checks_what_a_build_and_an_edit_implant() {
     check().unwrap();
     flip(&iso, fs::metadata(&iso).unwrap().len() / 2).unwrap();
     assert!(check().is_err());
+}
+
+#[test]
+fn ref_a_partition_that_was_added_to_a_stick_is_no_damage() {
+    if !tools::available(&["sfdisk"]) {
+        return;
+    }
+    in_workshop(0, |workshop| {
+        let ours = iso(&fixture::test_system(&TestSystem::default())?, &[])?;
+        let stick = workshop.path("stick");
+        let len = fs::copy(&ours, &stick)?;
+        File::options()
+            .write(true)
+            .open(&stick)?
+            .set_len(len + (64 << 20))?;
+        let mut command = tools::command("sh");
+        command.args(["-euc", "echo ',,L' | sfdisk --quiet --append \"$1\"", "sh"]);
+        tools::output(command.arg(&stick))?;
+        let head = |path: &Path| -> Result<[u8; 2048]> {
+            let mut head = [0; 2048];
+            File::open(path)?.read_exact_at(&mut head, 0)?;
+            Ok(head)
+        };
+        ensure!(head(&ours)? != head(&stick)?, "the table is as it was");
+        let mut machine = workshop.machine(
+            "root=live:CDLABEL=CDROM rd.live.dir=liveos rd.live.squashimg=rootfs.img rd.live.check",
+        );
+        if let Some(media) = &mut machine.media {
+            media.path = stick;
+            media.attach = Attach::Disk;
+        }
+        passes(&machine)
+    });
 }
 
 #[test]
