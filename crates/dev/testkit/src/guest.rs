@@ -362,6 +362,17 @@ impl Guest {
         Ok(one["tray_open"].as_bool().unwrap_or(false))
     }
 
+    /// Plugs a stick into the USB controller `xhci`: the block device of that name, which the machine was started with.
+    ///
+    /// # Errors
+    ///
+    /// Where the monitor refuses.
+    pub fn plug_stick(&self, drive: &str) -> Result<()> {
+        let device =
+            json!({ "driver": "usb-storage", "bus": "xhci.0", "drive": drive, "removable": true });
+        self.monitor()?.execute("device_add", device).map(drop)
+    }
+
     fn monitor(&self) -> Result<Qmp> {
         let socket = self.prepared.scratch().join("monitor");
         let until = Instant::now() + MONITOR;
