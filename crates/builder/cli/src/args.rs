@@ -71,6 +71,10 @@ pub(crate) struct BuildArguments {
     #[arg(long)]
     pub(crate) initramfs_shell: bool,
 
+    /// Keep what the live system writes on the stick that it is booted from, in a partition with this file system.
+    #[arg(long, value_enum, value_name = "FILE_SYSTEM", num_args = 0..=1, require_equals = true, default_missing_value = "ext4")]
+    pub(crate) persistence: Option<FileSystemName>,
+
     /// The URL of the ISO for machines that boot from the network with a bootstrap initramfs.
     #[arg(long, value_name = "URL")]
     pub(crate) bootstrap_url: Option<String>,
@@ -223,6 +227,17 @@ pub(crate) enum InitramfsTypeName {
     Bootstrap,
     /// Is the whole system.
     FullOs,
+}
+
+/// File systems for what stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FileSystemName {
+    /// Needs no program.
+    Ext4,
+    /// Made by `mkfs.xfs` of the image.
+    Xfs,
+    /// Made by `mkfs.btrfs` of the image.
+    Btrfs,
 }
 
 /// Who makes a bootstrap initramfs.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use block::{BackingFiles, Content};
 use config::settings::{Generator, OutputFormat};
 use config::{InitramfsPlan, Plan};
+use contract::cmdline::Cmdline;
 use customize::steps::files::content_of;
 use formats::squashfs;
 use media::files::Files;
@@ -199,6 +200,12 @@ impl<'p> Build<'p> {
         options.add_modules.clone_from(&wishes.add_modules);
         options.omit_modules.clone_from(&wishes.omit_modules);
         options.install.clone_from(&wishes.install);
+        let cmdline = Cmdline::parse(&self.plan.append.join(" "));
+        for need in contract::request::persistence::needs(&cmdline) {
+            let modules = need.modules.iter().map(|name| (*name).to_owned());
+            options.add_modules.extend(modules);
+            options.programs.extend(need.programs);
+        }
         if wishes.shell == Some(true) {
             options.shell = Some(boot_files::host_shell()?);
         }

@@ -5,11 +5,16 @@ use std::path::{Path, PathBuf};
 use config::Request;
 use config::file::Overrides;
 use config::settings::{
-    BootstrapUrl, Generator, InitramfsType, Input, MediaSettings, OutputFormat, Settings, Verity,
+    BootstrapUrl, Generator, InitramfsType, Input, MediaSettings, OutputFormat,
+    PersistenceSettings, Settings, Verity,
 };
+use contract::cmdline::Argument;
+use contract::request::persistence::{self, FileSystem};
 use formats::squashfs::Compression;
 
-use crate::args::{BuildArguments, CompressionName, FormatName, GeneratorName, InitramfsTypeName};
+use crate::args::{
+    BuildArguments, CompressionName, FileSystemName, FormatName, GeneratorName, InitramfsTypeName,
+};
 use crate::failure::{Exit, Failure, Result};
 use crate::run::Environment;
 
@@ -52,6 +57,10 @@ impl Job {
         let section = section(&settings, format);
         let mut append = section.extra_command_line.clone();
         append.extend(arguments.append.iter().flat_map(|line| split(line)));
+        if let Some(wish) = wished_persistence(arguments).or(section.persistence) {
+            let words = persistence::arguments(wish.file_system, wish.encrypted);
+            append.extend(words.iter().map(argument));
+        }
         let request = Request {
             format,
             volume_id: arguments
@@ -101,6 +110,27 @@ fn section(settings: &Settings, format: OutputFormat) -> &MediaSettings {
     match format {
         OutputFormat::Iso => &settings.iso,
         OutputFormat::PxeDir | OutputFormat::PxeTar => &settings.pxe,
+    }
+}
+
+/// What the command line says of what stays.
+fn wished_persistence(arguments: &BuildArguments) -> Option<PersistenceSettings> {
+    let file_system = match arguments.persistence? {
+        FileSystemName::Ext4 => FileSystem::Ext4,
+        FileSystemName::Xfs => FileSystem::Xfs,
+        FileSystemName::Btrfs => FileSystem::Btrfs,
+    };
+    Some(PersistenceSettings {
+        file_system,
+        encrypted: false,
+    })
+}
+
+/// An argument of a kernel command line without quoting.
+fn argument(argument: &Argument) -> String {
+    match &argument.value {
+        Some(value) => format!("{}={value}", argument.name),
+        None => argument.name.clone(),
     }
 }
 

@@ -89,6 +89,7 @@ fn add_media(settings: &mut MediaSettings, values: Option<MediaValues>, urls: &m
     settings.initramfs_type = values.initramfs_type.or(settings.initramfs_type);
     settings.kdump_boot_files = values.kdump_boot_files.or(settings.kdump_boot_files);
     settings.volume_id = values.volume_id.or(settings.volume_id.take());
+    settings.persistence = values.persistence.or(settings.persistence);
     settings.implanted = values.implanted.or(settings.implanted);
     urls.base = values.bootstrap_base_url.or(urls.base.take());
     urls.file = values.bootstrap_file_url.or(urls.file.take());

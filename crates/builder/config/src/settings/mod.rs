@@ -133,8 +133,19 @@ pub struct MediaSettings {
     pub bootstrap_url: Option<BootstrapUrl>,
     /// `volumeId`: ours, of `iso` only.
     pub volume_id: Option<String>,
+    /// `persistence`: ours, of `iso` only.
+    pub persistence: Option<PersistenceSettings>,
     /// `mediaCheck`: ours, of `iso` only.
     pub implanted: Option<mediacheck::Styles>,
+}
+
+/// `persistence`: what is written stays on the stick that is booted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PersistenceSettings {
+    /// `fileSystem`: what the partition for it gets.
+    pub file_system: contract::request::persistence::FileSystem,
+    /// `encrypted`: with a passphrase that the first boot asks for.
+    pub encrypted: bool,
 }
 
 /// What kind of initramfs boots the media.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use block::{Content, Result};
+use block::{Content, Error, Result};
 use object::read::elf::{Dyn as _, ElfFile64, FileHeader as _};
 use object::{Endianness, ObjectSection as _, elf};
 use tree::{Inode, Node, Tree, TreePath};
@@ -83,6 +83,32 @@ pub(crate) fn collect<'a>(
         let _known = installed.add(tree, "/etc/ld.so.cache");
     }
     Ok(installed)
+}
+
+/// Where the image has these programs.
+///
+/// # Errors
+///
+/// `NotFound` with the package that brings the program, where it has not.
+pub(crate) fn programs(tree: &Tree<Content>, names: &[&'static str]) -> Result<Vec<String>> {
+    const FOLDERS: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"];
+    let find = |name: &&'static str| {
+        let paths = FOLDERS.map(|folder| format!("{folder}/{name}"));
+        let found = paths.into_iter().find(|path| tree.file(path).is_some());
+        found.ok_or_else(|| {
+            let package = match *name {
+                "mkfs.xfs" => "xfsprogs",
+                "mkfs.btrfs" => "btrfs-progs (btrfsprogs)",
+                "cryptsetup" => "cryptsetup (cryptsetup-bin)",
+                other => other,
+            };
+            let message = format!(
+                "the image has no {name}, which persistence needs; install its package {package}"
+            );
+            Error::not_found("putting the initramfs together", message)
+        })
+    };
+    names.iter().map(find).collect()
 }
 
 impl Installed {
@@ -392,6 +418,16 @@ mod tests {
                 Needs::parse(&damaged);
             }
         }
+    }
+
+    #[test]
+    fn programs_that_must_be_there_are_found_or_named_with_their_package() {
+        let mut tree = Tree::new(Metadata::default());
+        put(&mut tree, "/sbin/mkfs.xfs", b"program".to_vec());
+        assert_eq!(programs(&tree, &["mkfs.xfs"]).unwrap(), ["/sbin/mkfs.xfs"]);
+        let error = programs(&tree, &["mkfs.xfs", "cryptsetup"]).unwrap_err();
+        assert_eq!(error.kind(), block::Kind::NotFound);
+        assert!(error.to_string().contains("cryptsetup-bin"), "{error}");
     }
 
     #[test]

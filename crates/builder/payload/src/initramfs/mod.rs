@@ -80,6 +80,8 @@ pub struct Options {
     pub install: Vec<String>,
     /// A shell for `rd.shell` and `rd.break`: asked for or not, and busybox of the builder's machine, where that has one.
     pub shell: Option<HostShell>,
+    /// Programs of the image, by their names, without which what was asked for cannot be.
+    pub programs: Vec<&'static str>,
     /// Files to put in, in the place of those that are there.
     pub extra: Vec<(TreePath, Inode<Content>)>,
 }
@@ -105,6 +107,7 @@ impl Options {
             add_modules: Vec::new(),
             omit_modules: Vec::new(),
             install: Vec::new(),
+            programs: Vec::new(),
             shell: None,
             extra: Vec::new(),
         }
@@ -174,18 +177,19 @@ pub fn build(
     warnings.extend(dracut_warnings(facts));
 
     let mut root = Root::new(options.time);
-    let asked = facts.dracut.words("install_items");
+    let programs = install::programs(tree, &options.programs)?;
     let shell = match &options.shell {
         Some(host) => Some(Shell::find(tree, host.busybox.as_ref(), &options.runtime)?),
         None => None,
     };
     let of_shell: Vec<&str> = shell.iter().flat_map(Shell::files).collect();
-    let asked = asked
+    let asked = (facts.dracut.words("install_items"))
         .chain(options.install.iter().map(String::as_str))
+        .chain(programs.iter().map(String::as_str))
         .chain(of_shell.iter().copied());
     let optional = facts.dracut.words("install_optional_items");
-    let optional = optional.filter(|path| tree.file(path).is_some());
-    let installed = install::collect(tree, asked.chain(optional))?;
+    let asked = asked.chain(optional.filter(|path| tree.file(path).is_some()));
+    let installed = install::collect(tree, asked)?;
     warnings.extend(installed.warnings);
     for (path, mut inode) in installed.files {
         inode.metadata.mtime = options.time;

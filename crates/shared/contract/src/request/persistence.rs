@@ -3,7 +3,7 @@
 //! Two programs made two ways of it. KIWI's looks on the disk that it boots from, or beside the ISO that it boots from, and makes
 //! there what is missing. dracut's takes a device by its name, and makes a partition with that label where there is none.
 
-use crate::cmdline::Cmdline;
+use crate::cmdline::{Argument, Cmdline};
 use crate::failure::Failure;
 use crate::parameter::{self as name, kiwi};
 
@@ -115,6 +115,68 @@ impl Persistence {
         }))
     }
 }
+
+/// What makes media keep what is written on the stick that they are booted from.
+#[must_use]
+pub fn arguments(file_system: FileSystem, encrypted: bool) -> Vec<Argument> {
+    let mut arguments = vec![Argument::bare(kiwi::PERSISTENT)];
+    if file_system != FileSystem::default() {
+        arguments.push(Argument::new(name::COW_FILE_SYSTEM, file_system.name()));
+    }
+    if encrypted {
+        arguments.push(Argument::bare(kiwi::ENCRYPT));
+    }
+    arguments
+}
+
+/// What an initramfs must have for the persistence that a command line asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Programs of the image, by their names.
+    pub programs: &'static [&'static str],
+    /// Kernel modules, by their names.
+    pub modules: &'static [&'static str],
+}
+
+/// What an initramfs must have besides what all have, for each thing that this command line asks for.
+#[must_use]
+pub fn needs(cmdline: &Cmdline) -> Vec<Needs> {
+    let Ok(Some(wish)) = Persistence::read(cmdline, &mut Vec::new()) else {
+        return Vec::new();
+    };
+    let program = match wish.file_system {
+        FileSystem::Ext4 => None,
+        FileSystem::Xfs => Some(&["mkfs.xfs"]),
+        FileSystem::Btrfs => Some(&["mkfs.btrfs"]),
+    };
+    let mut needs: Vec<Needs> = program
+        .into_iter()
+        .map(|programs| Needs {
+            programs,
+            modules: &[],
+        })
+        .collect();
+    if wish.encrypted {
+        needs.push(Needs {
+            programs: &["cryptsetup"],
+            modules: &ENCRYPTION_MODULES,
+        });
+    }
+    needs
+}
+
+/// The kernel modules of an encrypted volume, in the order in which they are loaded.
+pub const ENCRYPTION_MODULES: [&str; 9] = [
+    "dm_mod",
+    "dm_crypt",
+    "aes_generic",
+    "aesni_intel",
+    "ecb",
+    "xts",
+    "sha256_generic",
+    "algif_skcipher",
+    "algif_hash",
+];
 
 /// The place that the command line names. The newer name counts before the older one, and a named device before the boot disk.
 fn read_store(cmdline: &Cmdline, notices: &mut Vec<String>) -> Option<Store> {
@@ -348,6 +410,25 @@ mod tests {
             store("rd.overlay=1 rd.live.overlay=LABEL=a"),
             named(Device::Label("a".into()), None)
         );
+    }
+
+    #[test]
+    fn what_media_say_is_read_and_asks_for_its_programs() {
+        for (kind, encrypted, programs) in [
+            (FileSystem::Ext4, false, &[][..]),
+            (FileSystem::Xfs, false, &["mkfs.xfs"]),
+            (FileSystem::Btrfs, true, &["mkfs.btrfs", "cryptsetup"]),
+        ] {
+            let text = crate::cmdline::print(&arguments(kind, encrypted)).unwrap();
+            let persistence = read(&text).0.unwrap();
+            assert_eq!(persistence.file_system, kind);
+            assert_eq!(persistence.encrypted, encrypted);
+            assert_eq!(persistence.store, beside("live_system.cow", 500).unwrap());
+            let needs = needs(&Cmdline::parse(&text));
+            let all: Vec<_> = needs.iter().flat_map(|it| it.programs).copied().collect();
+            assert_eq!(all, programs);
+        }
+        assert!(needs(&Cmdline::parse("rd.live.encrypt rd.live.overlay.cowfs=xfs")).is_empty());
     }
 
     #[test]

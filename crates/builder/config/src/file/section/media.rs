@@ -1,13 +1,14 @@
 //! `iso` and `pxe`: what is on the media and how it boots.
 
+use contract::request::persistence::FileSystem;
 use mediacheck::Styles;
 
 use crate::file::fields::{Fields, Marked, Section};
 use crate::file::form::{Key, key};
 use crate::file::rule;
 use crate::file::section::files::ADDITIONAL_FILE;
-use crate::file::shape::{Choice, Text};
-use crate::settings::{AdditionalFile, InitramfsType, KdumpBootFiles};
+use crate::file::shape::{Choice, Flag, Text};
+use crate::settings::{AdditionalFile, InitramfsType, KdumpBootFiles, PersistenceSettings};
 
 pub(super) const ISO: Section<MediaValues> = Section("Iso", iso);
 pub(super) const PXE: Section<MediaValues> = Section("Pxe", pxe);
@@ -25,6 +26,7 @@ pub(in crate::file) struct MediaValues {
     pub(in crate::file) bootstrap_file_url: Option<Marked<String>>,
     pub(in crate::file) volume_id: Option<String>,
     pub(in crate::file) implanted: Option<Styles>,
+    pub(in crate::file) persistence: Option<PersistenceSettings>,
 }
 
 const INITRAMFS_TYPES: Choice<InitramfsType> = Choice(&[
@@ -72,6 +74,34 @@ const MEDIA_CHECKS: Choice<Styles> = Choice(&[
     ),
 ]);
 
+const FILE_SYSTEMS: Choice<FileSystem> = Choice(&[
+    ("ext4", FileSystem::Ext4, "needs no program"),
+    ("xfs", FileSystem::Xfs, "made by `mkfs.xfs` of the image"),
+    (
+        "btrfs",
+        FileSystem::Btrfs,
+        "made by `mkfs.btrfs` of the image",
+    ),
+]);
+
+pub(super) const PERSISTENCE: Section<PersistenceSettings> = Section("Persistence", persistence);
+
+fn persistence(fields: &mut Fields<'_>) -> PersistenceSettings {
+    let file_system = key("fileSystem", "The file system of the partition.")
+        .default("`ext4`")
+        .ours();
+    let encrypted = key(
+        "encrypted",
+        "Whether the partition is encrypted (LUKS2, by `cryptsetup` of the image): the first boot asks for a passphrase, and each boot after it for the same, on the console. A passphrase in the initramfs at `/etc/liveos/passphrase` is used instead.",
+    )
+    .default("`false`")
+    .ours();
+    PersistenceSettings {
+        file_system: fields.get(file_system, &FILE_SYSTEMS).unwrap_or_default(),
+        encrypted: fields.get(encrypted, &Flag).unwrap_or_default(),
+    }
+}
+
 /// The keys that both sections have.
 fn both(fields: &mut Fields<'_>, initramfs_type: Key) -> MediaValues {
     let command_line = key(
@@ -114,6 +144,13 @@ fn iso(fields: &mut Fields<'_>) -> MediaValues {
     )
     .default("`off`; `isomd5sum` where dracut's own live modules boot the ISO, whose `rd.live.check` reads nothing else")
     .ours();
+    let persistence = key(
+        "persistence",
+        "What the live system writes stays on the stick that it is booted from: in a partition that the first boot makes behind the media, or in a file beside an ISO that is booted as a file. Where nothing can be written, and on a CD, the system keeps what it writes in memory. `{}` takes all defaults.",
+    )
+    .default("none: what is written is gone at power-off")
+    .ours();
+    values.persistence = fields.get(persistence, &PERSISTENCE);
     values.implanted = fields.get(checks, &MEDIA_CHECKS);
     values.volume_id = fields.get(volume_id, &Text::of("a volume identifier", volume));
     values

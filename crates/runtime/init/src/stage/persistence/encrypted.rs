@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use contract::media;
+use contract::request::persistence::ENCRYPTION_MODULES;
 
 use super::{Job, Trouble};
 use crate::system::Kind;
@@ -17,19 +18,6 @@ const ATTEMPTS: usize = 3;
 const NAME: &str = "lukscow";
 /// The longest file with a passphrase, in bytes.
 const PASSPHRASE: usize = 64 * 1024;
-/// What the kernel needs for it; the kernel's own requests have nobody to answer them here.
-const MODULES: [&str; 9] = [
-    "dm_mod",
-    "dm_crypt",
-    "aes_generic",
-    "aesni_intel",
-    "ecb",
-    "xts",
-    "sha256_generic",
-    "algif_skcipher",
-    "algif_hash",
-];
-
 impl Job<'_, '_> {
     /// The label of the encrypted volume on a device; `None` where it is none.
     ///
@@ -105,7 +93,8 @@ impl Job<'_, '_> {
     }
 
     fn load_modules(&mut self) {
-        for name in MODULES {
+        // The kernel's own requests for them have nobody to answer them here.
+        for name in ENCRYPTION_MODULES {
             self.boot.modules.load(self.boot.system, name);
         }
     }
