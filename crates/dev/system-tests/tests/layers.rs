@@ -340,11 +340,14 @@ fn ref_images_of_live_boot_are_stacked_and_a_disk_may_be_the_root_itself() {
         guest.command("grep -q upper /etc/upper && [ -d /run/live/medium/live ]")?;
         power_off(guest)?;
         workshop.run(&format!(
-            "printf '{MARK}' >root/etc/mark; mv root medium; {ON_EXT4}"
+            "printf '{MARK}' >root/etc/mark; mv root medium; mkdir -p medium/updates/etc; echo fresh >medium/updates/etc/update; \
+             {ON_EXT4}"
         ))?;
         let mut guest = workshop.boot("disk", "root=live:LABEL=LIVE")?;
         holds(&mut guest)?;
         lower_is_as_it_was(&mut guest)?;
+        // What the medium has besides is put over the root.
+        guest.command("grep -q fresh /etc/update && [ ! -e /run/rootfsbase/etc/update ]")?;
         power_off(guest)
     })
     .unwrap();

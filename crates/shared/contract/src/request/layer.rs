@@ -10,7 +10,7 @@ pub const DEFAULT_OVERLAY_SIZE: &str = "50%";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Form {
     /// As its root file system image suits: a snapshot of an image that is a file system for disks, as `dmsquash-live` makes it where
-    /// nobody asks for overlayfs; else an overlay. Media of KIWI have such images and expect an overlay all the same.
+    /// nobody asks for overlayfs; else an overlay. Media of KIWI have such images and expect an overlay all the same, and Btrfs gets one.
     #[default]
     Fitting,
     /// An overlay (overlayfs).
