@@ -6,13 +6,14 @@ use testkit::fixture::{self, Contents, Debian, Layout, TestSystem};
 use crate::steps::Steps;
 
 /// All names, in the order of what they cost.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "test-system",
     "azure-linux-2",
     "azure-linux-3",
     "azure-linux-4",
     "debian",
     "dracut",
+    "peers",
     "large",
 ];
 
@@ -49,6 +50,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
             "azure-linux-4" => small(Layout::AzureLinux4),
             "debian" => debian(Contents::Minimal),
             "dracut" => debian(Contents::Dracut),
+            "peers" => debian(Contents::Peers),
             _ => debian(Contents::Large),
         })?;
         println!("{}", path.display());

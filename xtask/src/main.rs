@@ -70,7 +70,7 @@ const COMMANDS: [Command; 10] = [
     (
         "bench boot",
         "[RUNS]",
-        "time from /init to switch_root against dracut's dmsquash-live",
+        "time from /init to switch_root, and what is read, against dmsquash-live, kiwi-live and live-boot",
         bench::boot::run,
     ),
     (
@@ -88,7 +88,7 @@ const COMMANDS: [Command; 10] = [
     (
         "fixtures",
         "[NAME…]",
-        "make the disk images that tests stand on: test-system, debian, dracut, large",
+        "make the disk images that tests stand on: test-system, debian, dracut, peers, large",
         fixtures::run,
     ),
 ];

@@ -62,6 +62,7 @@ const PACKAGES: &[&str] = &[
     "ovmf",
     "passwd",
     "policycoreutils",
+    "python3-pip",
     "python3-jsonschema",
     "qemu-system-x86",
     "qemu-utils",

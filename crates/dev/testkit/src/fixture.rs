@@ -17,10 +17,12 @@ mod debian;
 mod disk;
 mod grub;
 mod packages;
+mod peers;
 mod test_system;
 
 pub use debian::{Contents, Debian, ROOT_PASSWORD, debian};
 pub use disk::Partitions;
+pub use peers::{Peers, peers};
 pub use test_system::{Kernels, Layout, Part, TestSystem, test_system};
 
 /// The Debian packages that the making of fixtures needs on this machine.
