@@ -1,5 +1,4 @@
 //! The page of parameters says what the tables do.
-#![expect(clippy::unwrap_used, reason = "a test ends where a step fails")]
 
 use std::fs;
 use std::path::Path;
