@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Schema,
     /// Show what a disk image, an ISO, a tar or a folder holds.
     Inspect(InspectArguments),
+    /// Check whether media are what was built, and name what is not.
+    Check(CheckArguments),
     /// Say what the booting machine would do with a kernel command line.
     Explain(ExplainArguments),
     /// Boot media in a virtual machine (QEMU), with its console in this terminal.
@@ -312,6 +314,25 @@ pub(crate) struct EditArguments {
 
 const EDIT_HELP: &str = "Changes add up, and each is there once however often it is made. Of one call, --delete comes first, then \
 --replace, then --append. The root file system image is never touched.";
+
+/// `liveos check`.
+#[derive(Args, Debug)]
+#[command(after_help = CHECK_HELP)]
+pub(crate) struct CheckArguments {
+    /// An ISO, or a device that one was written to.
+    pub(crate) media: PathBuf,
+
+    /// How many threads compare; all cores by default.
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+
+    /// Show no progress.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+const CHECK_HELP: &str = "Ends with 0 where all is as it was built, and with 7 where something is not: it is named on standard output. What Windows writes \
+into the EFI system partition of a stick is a warning, where the programs in it are as they were.";
 
 /// `liveos inspect`.
 #[derive(Args, Debug)]

@@ -20,6 +20,8 @@ pub(crate) enum Exit {
     Host = 5,
     /// The output cannot be written.
     Output = 6,
+    /// Media are not what was built.
+    Verification = 7,
 }
 
 /// A failure of the command.

@@ -5,6 +5,7 @@ mod bios;
 mod boot_files;
 mod build;
 mod carried;
+mod check_command;
 mod customise;
 mod customize_command;
 mod edit_command;

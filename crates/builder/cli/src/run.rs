@@ -8,8 +8,8 @@ use clap::Parser as _;
 use crate::args::{Arguments, Command};
 use crate::failure::{Exit, Failure, Result};
 use crate::{
-    build, customize_command, edit_command, explain_command, inspect_command, machine_command,
-    plan_command, report_command, schema_command,
+    build, check_command, customize_command, edit_command, explain_command, inspect_command,
+    machine_command, plan_command, report_command, schema_command,
 };
 
 /// What the environment says.
@@ -54,6 +54,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Customize(arguments) => customize_command::run(&arguments, &environment),
         Command::Schema => schema_command::run(),
         Command::Inspect(arguments) => inspect_command::run(&arguments),
+        Command::Check(arguments) => check_command::run(&arguments),
         Command::Explain(arguments) => explain_command::run(&arguments),
         Command::Run(arguments) => machine_command::run(&arguments, &environment),
         Command::Report(arguments) => report_command::run(&arguments),

@@ -339,3 +339,65 @@ fn ref_a_server_gives_the_root_hash_of_the_image_that_it_has() {
     let config = text(&output.join("a.iso"), "/boot/grub/grub.cfg").unwrap();
     assert_eq!(parameter(&config), Some(own));
 }
+
+/// What `liveos check` prints of these media, and its exit code.
+fn check(media: &Path) -> (String, Option<i32>) {
+    let done = liveos().unwrap().arg("check").arg(media).output().unwrap();
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    (said, done.status.code())
+}
+
+#[test]
+fn ref_check_names_the_file_that_is_damaged_and_no_other() {
+    let Some(iso) = media() else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (said, code) = check(&iso);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("good: liveos/rootfs.img") && !said.contains("bad:"),
+        "{said}"
+    );
+    let bytes = fs::read(&iso).unwrap();
+    let wanted = &victim()[200_000..200_064];
+    let of_victim = bytes
+        .windows(64)
+        .position(|window| window == wanted)
+        .unwrap() as u64;
+    let kernel = names(&iso, "/boot").unwrap();
+    let kernel = kernel
+        .iter()
+        .find(|name| name.starts_with("vmlinuz-"))
+        .unwrap();
+    let (of_kernel, len) = place(&iso, &format!("/boot/{kernel}")).unwrap();
+    let (image, tree) = places(&iso);
+    for (at, named) in [
+        (of_victim, "the file /etc/victim is damaged".to_owned()),
+        (of_kernel + len / 2, format!("/boot/{kernel}")),
+        (image + 9, "the image's own tables".to_owned()),
+        (tree + 4096 + 5, "has not the root hash".to_owned()),
+        (tree, "there is no hash tree".to_owned()),
+    ] {
+        let (said, code) = check(&flipped(&iso, at, folder.path()));
+        assert_eq!(code, Some(7), "{said}");
+        assert!(said.contains(&named), "{at}: {said}");
+        let is_kernels = at == of_kernel + len / 2;
+        assert_eq!(said.contains("vmlinuz"), is_kernels, "{at}: {said}");
+    }
+}
+
+#[test]
+fn ref_check_refuses_what_is_cut_off_or_no_medium() {
+    let Some(iso) = media() else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let cut = folder.path().join("cut.iso");
+    let bytes = fs::read(&iso).unwrap();
+    fs::write(&cut, &bytes[..bytes.len() * 2 / 3]).unwrap();
+    assert_eq!(check(&cut).1, Some(7));
+    fs::write(&cut, "no medium").unwrap();
+    assert_eq!(check(&cut).1, Some(4));
+    assert_eq!(check(&folder.path().join("gone")).1, Some(4));
+}

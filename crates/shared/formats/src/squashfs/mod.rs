@@ -32,5 +32,5 @@ mod xattr_sets;
 pub use checked::Checked;
 pub use codec::Compression;
 pub use options::{Fragments, Loss, Options, Progress, Warning, Written};
-pub use reader::{image_len, probe, read_tree};
+pub use reader::{Places, image_len, probe, read_tree, read_tree_and_places};
 pub use writer::write;

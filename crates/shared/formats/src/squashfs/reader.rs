@@ -1,6 +1,7 @@
 //! Reading an image: from its root folder on, each inode once, contents where they are.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use block::{Content, Error, ReadAt, Result};
@@ -9,8 +10,8 @@ use tree::{Inode, InodeId, Metadata, Node, Timestamp, Tree, Xattrs};
 use super::directory_reader::{Listed, read_listing};
 use super::fields::{Fields, narrow, wide};
 use super::file::content_of;
-use super::format::{MAGIC, NO_TABLE, SUPERBLOCK_LEN};
-use super::image::Image;
+use super::format::{BLOCK_RAW, MAGIC, NO_TABLE, SUPERBLOCK_LEN};
+use super::image::{Image, Stored};
 use super::inode_reader::{Body, FileBody, Parsed, read_inode};
 use super::metadata_reader::{Cursor, MetadataReader};
 use super::xattr_reader::XattrReader;
@@ -67,6 +68,18 @@ pub fn image_len(source: &dyn ReadAt) -> Result<Option<u64>> {
 /// for other versions, LZMA and LZO, [`Kind::Limit`](block::Kind::Limit) for more than 2^23 names, 2^24 blocks, 64 MiB of xattrs or
 /// 1000 folders in each other.
 pub fn read_tree(source: Arc<dyn ReadAt>) -> Result<Tree<Content>> {
+    read_tree_and_places(source).map(|(tree, _)| tree)
+}
+
+/// Where the contents of files are stored in an image, in bytes from its start: several files may share a place.
+pub type Places = BTreeMap<InodeId, Vec<Range<u64>>>;
+
+/// As [`read_tree`], and where the contents lie, for saying which file a damaged place belongs to.
+///
+/// # Errors
+///
+/// As [`read_tree`].
+pub fn read_tree_and_places(source: Arc<dyn ReadAt>) -> Result<(Tree<Content>, Places)> {
     let image = Arc::new(Image::open(source)?);
     let mut reader = Reader {
         ids: Vec::new(),
@@ -75,10 +88,12 @@ pub fn read_tree(source: Arc<dyn ReadAt>) -> Result<Tree<Content>> {
         blocks_left: MAX_BLOCKS,
         names_left: MAX_NAMES,
         known: BTreeMap::new(),
+        places: BTreeMap::new(),
         image: &image,
     };
     reader.read_ids()?;
-    reader.tree()
+    let tree = reader.tree()?;
+    Ok((tree, reader.places))
 }
 
 struct Reader<'a> {
@@ -90,6 +105,7 @@ struct Reader<'a> {
     names_left: u64,
     /// By their reference, what was read; folders are not to be met again.
     known: BTreeMap<u64, InodeId>,
+    places: Places,
 }
 
 /// A folder whose listing is still to be read.
@@ -111,7 +127,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn tree(mut self) -> Result<Tree<Content>> {
+    fn tree(&mut self) -> Result<Tree<Content>> {
         let root = self.image.superblock.root;
         let parsed = self.inode(root)?;
         let Body::Directory { listing, len } = parsed.body else {
@@ -190,12 +206,16 @@ impl Reader<'_> {
         let parsed = self.inode(reference)?;
         let metadata = self.metadata(&parsed)?;
         let mut below = None;
+        let mut places = Vec::new();
         let node = match parsed.body {
             Body::Directory { listing, len } => {
                 below = Some((listing, len));
                 Node::empty_directory()
             }
-            Body::File(body) => Node::File(self.content(body)?),
+            Body::File(body) => {
+                places = self.places_of(&body)?;
+                Node::File(self.content(body)?)
+            }
             Body::Symlink(target) => Node::Symlink(target.into()),
             Body::Block(device) => Node::Block(device),
             Body::Character(device) => Node::Character(device),
@@ -205,6 +225,9 @@ impl Reader<'_> {
         let inode = Inode::new(metadata, node);
         let id = tree.add(folder.id, name, inode).map_err(bad)?;
         self.known.insert(reference, id);
+        if !places.is_empty() {
+            self.places.insert(id, places);
+        }
         let Some((listing, len)) = below else {
             return Ok(None);
         };
@@ -222,25 +245,40 @@ impl Reader<'_> {
     }
 
     fn content(&mut self, body: FileBody) -> Result<Content> {
+        let fragment = self.fragment(&body)?;
+        content_of(self.image, body, fragment)
+    }
+
+    /// Where the blocks and the fragment of a file are stored.
+    fn places_of(&mut self, body: &FileBody) -> Result<Vec<Range<u64>>> {
+        let mut places = Vec::new();
+        let sizes = body.sizes.iter();
+        let len: u64 = sizes.map(|size| u64::from(size & !BLOCK_RAW)).sum();
+        if len > 0 {
+            places.push(body.start..body.start.saturating_add(len));
+        }
+        if let Some((block, _)) = self.fragment(body)? {
+            places.push(block.at..block.at.saturating_add(wide(block.len)));
+        }
+        Ok(places)
+    }
+
+    /// The block with the end of a file, and the offset in that.
+    fn fragment(&mut self, body: &FileBody) -> Result<Option<(Stored, usize)>> {
         let what = "squashfs fragment table";
         let superblock = &self.image.superblock;
-        let fragment = match body.fragment {
-            None => None,
-            Some((index, _))
-                if index >= superblock.fragments || superblock.fragment_table == NO_TABLE =>
-            {
-                let message = format!("a file has fragment {index}, and there is none such");
-                return Err(Error::corrupt(what, message));
-            }
-            Some((index, offset)) => {
-                let table = superblock.fragment_table;
-                let record = self.metadata.record(table, u64::from(index), 16, what)?;
-                let mut fields = Fields::new(&record, what);
-                let block = self.image.stored(fields.u64()?, fields.u32()?, what)?;
-                Some((block, narrow(u64::from(offset))))
-            }
+        let Some((index, offset)) = body.fragment else {
+            return Ok(None);
         };
-        content_of(self.image, body, fragment)
+        if index >= superblock.fragments || superblock.fragment_table == NO_TABLE {
+            let message = format!("a file has fragment {index}, and there is none such");
+            return Err(Error::corrupt(what, message));
+        }
+        let table = superblock.fragment_table;
+        let record = self.metadata.record(table, u64::from(index), 16, what)?;
+        let mut fields = Fields::new(&record, what);
+        let block = self.image.stored(fields.u64()?, fields.u32()?, what)?;
+        Ok(Some((block, narrow(u64::from(offset)))))
     }
 
     fn listing(&mut self, folder: &Folder) -> Result<Vec<Listed>> {
