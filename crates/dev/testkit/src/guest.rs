@@ -324,6 +324,20 @@ impl Guest {
             .map(drop)
     }
 
+    /// How many bytes the machine has read from all of its drives so far; what QEMU loads itself (a kernel, an initramfs) is not among them.
+    ///
+    /// # Errors
+    ///
+    /// Where the monitor refuses.
+    pub fn bytes_read(&self) -> Result<u64> {
+        let drives = self.monitor()?.execute("query-blockstats", json!({}))?;
+        let drives = drives
+            .as_array()
+            .context("the monitor has no list of drives")?;
+        let read = |drive: &serde_json::Value| drive["stats"]["rd_bytes"].as_u64();
+        Ok(drives.iter().filter_map(read).sum())
+    }
+
     /// Presses the power button.
     ///
     /// # Errors
