@@ -206,7 +206,7 @@ impl Job<'_, '_> {
                 let opened = self.boot.system.open_to_write(&device);
                 let opened = opened.map_err(doing(path))?;
                 opened
-                    .write_all_at(&[0; STORE_HEAD], 0)
+                    .write_all_at(&vec![0; STORE_HEAD], 0)
                     .map_err(|error| format!("{path}: {error}"))?;
                 opened.sync().map_err(doing(path))?;
             }
