@@ -21,9 +21,13 @@ const SMALL_BUDGET: u64 = 3 << 19;
 /// The name of the dracut module's package.
 const PACKAGE: &str = "liveos-dracut";
 
+/// The Debian packages of the compilers; musl is the smaller C library of the program without the network.
+const PACKAGES: [&str; 3] = ["gcc", "libc6-dev", "musl-tools"];
+
 /// Builds all of it into `target/dist` and checks the sizes.
 pub(crate) fn run(_words: &[String]) -> Result<()> {
     let mut steps = Steps::default();
+    steps.step("packages", || tools::need(&PACKAGES))?;
     let built = steps.step("building liveos-init and liveos", || {
         programs::build(Optimised::Shipped)
     })?;

@@ -57,6 +57,7 @@ const PACKAGES: &[&str] = &[
     "lz4",
     "mmdebstrap",
     "mtools",
+    "musl-tools",
     "ntfs-3g",
     "openssl",
     "ovmf",

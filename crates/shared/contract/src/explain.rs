@@ -48,7 +48,7 @@ pub fn explain(cmdline: &Cmdline) -> Explanation {
             Some(parameter) => explanation.parameters.push(Given {
                 text,
                 parameter,
-                is_read: activation.is_none_or(|it| it.reads(parameter.dialect)),
+                is_read: activation.is_none_or(|it| it.reads(parameter)),
             }),
             None => explanation.others.push(text),
         }
@@ -319,6 +319,18 @@ mod tests {
         assert!(step(&it, "deadline").contains("180 s"));
         assert_eq!(it.parameters.len(), 5);
         assert!(it.parameters.iter().all(|given| given.is_read));
+    }
+
+    #[test]
+    fn a_copy_to_memory_is_asked_for_in_the_words_of_any_dialect() {
+        for text in ["root=live:LABEL=x toram", "boot=live copytoram=y"] {
+            let it = of(text);
+            assert!(
+                step(&it, "memory").starts_with("the image is copied"),
+                "{text}"
+            );
+            assert!(it.parameters.iter().all(|given| given.is_read), "{text}");
+        }
     }
 
     #[test]

@@ -333,7 +333,7 @@ fn note_what_is_not_done(
         None => argument.name.clone(),
     };
     match name::find(&argument.name) {
-        Some(Parameter { dialect, .. }) if !activation.reads(*dialect) => {}
+        Some(parameter) if !activation.reads(parameter) => {}
         Some(Parameter {
             kind: Kind::Boolean,
             ..

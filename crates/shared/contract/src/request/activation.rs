@@ -4,7 +4,7 @@
 
 use crate::cmdline::{Argument, Cmdline};
 use crate::failure::Failure;
-use crate::parameter::{self as name, Dialect, archiso, live_boot};
+use crate::parameter::{self as name, Dialect, Parameter, archiso, live_boot};
 
 use super::Root;
 use super::search::Layout;
@@ -47,10 +47,13 @@ impl Activation {
         }
     }
 
-    /// Whether names of `dialect` are read.
+    /// Whether a parameter is read. The names for a copy to memory count in every dialect, as they mean the same and nothing else.
     #[must_use]
-    pub fn reads(self, dialect: Dialect) -> bool {
-        match dialect {
+    pub fn reads(self, parameter: &Parameter) -> bool {
+        if [live_boot::TO_RAM, archiso::COPY_TO_RAM].contains(&parameter.name) {
+            return true;
+        }
+        match parameter.dialect {
             Dialect::Archiso => self == Self::Archiso,
             Dialect::LiveBoot => self == Self::LiveBoot,
             _ => true,
