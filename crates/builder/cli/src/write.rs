@@ -145,12 +145,16 @@ fn write_netboot(
             len
         }
     };
-    if let Some((files, description)) = parts.http_boot {
+    let pending = parts.payload.pending();
+    if let Some(pending) = &pending {
+        files.fill(pending)?;
+    }
+    if let Some((mut files, description)) = parts.http_boot {
+        if let Some(pending) = &pending {
+            files.fill(pending)?;
+        }
         let target = netboot.payload(places::HTTP_BOOT_ISO)?;
         media::iso::write(description, files, &[], &target, &|_| {})?;
-    }
-    if let Some(pending) = parts.payload.pending() {
-        files.fill(&pending)?;
     }
     let report = netboot.commit(files)?;
     Ok(Written {

@@ -336,8 +336,10 @@ fn ref_a_server_gives_the_root_hash_of_the_image_that_it_has() {
         let config = fs::read_to_string(output.join(name)).unwrap();
         assert_eq!(parameter(&config).as_ref(), Some(&own), "{name}");
     }
-    let config = text(&output.join("a.iso"), "/boot/grub/grub.cfg").unwrap();
-    assert_eq!(parameter(&config), Some(own));
+    for name in ["a.iso", "http-boot.iso"] {
+        let config = text(&output.join(name), "/boot/grub/grub.cfg").unwrap();
+        assert_eq!(parameter(&config).as_ref(), Some(&own), "{name}");
+    }
 }
 
 /// What `liveos check` prints of these media, and its exit code.
