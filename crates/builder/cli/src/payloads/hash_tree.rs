@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use block::{Content, Error, Piece, ReadAt, Result, WriteAt};
+use block::{Content, Piece, ReadAt, Result, WriteAt};
 use formats::squashfs;
 use formats::verity::{self, Hashing, RootHash, Tree};
 use media::pending::{Pending, ROOT_HASH};
@@ -11,8 +11,8 @@ use media::pending::{Pending, ROOT_HASH};
 #[derive(Debug, Default)]
 pub(crate) struct HashTree {
     is_wanted: bool,
-    /// What the root hash has to be, where an earlier one is known.
-    expected: Option<RootHash>,
+    /// Whether what is written has its tree behind it already.
+    is_there: bool,
     root_hash: OnceLock<RootHash>,
 }
 
@@ -21,49 +21,43 @@ impl HashTree {
     pub(crate) fn new(is_wanted: bool) -> Self {
         Self {
             is_wanted,
-            expected: None,
+            is_there: false,
             root_hash: OnceLock::new(),
         }
     }
 
-    /// The same for an image that had a tree before, whose root hash the new one has to have.
-    pub(super) fn expecting(mut self, root_hash: Option<RootHash>) -> Self {
-        self.expected = root_hash;
-        self
+    /// The tree of an image that is passed on together with it.
+    fn passed_on(root_hash: RootHash) -> Self {
+        Self {
+            is_wanted: true,
+            is_there: true,
+            root_hash: OnceLock::from(root_hash),
+        }
     }
 
     /// The length of an image of `len` bytes with it.
     pub(super) fn len_with(&self, len: u64) -> u64 {
-        if self.is_wanted {
+        if self.is_wanted && !self.is_there {
             verity::total_len(len)
         } else {
             len
         }
     }
 
-    /// Has `write` write an image to `target`, and writes the tree behind it; the length of both.
+    /// Has `write` write an image to `target`, and writes the tree behind it where it is not there; the length of both.
     pub(super) fn write(
         &self,
         target: &dyn WriteAt,
         write: &dyn Fn(&dyn WriteAt) -> Result<u64>,
     ) -> Result<u64> {
-        if !self.is_wanted {
+        if !self.is_wanted || self.is_there {
             return write(target);
         }
         let hashing = Hashing::new(target);
         let len = write(&hashing)?;
         let written = hashing.finish(len)?;
-        let root_hash = self.root_hash.get_or_init(|| written.root_hash);
-        match self.expected {
-            Some(expected) if expected != *root_hash => {
-                let message = "it is not what its hash tree says: the media that are built from are damaged (liveos check names the files)";
-                Err(Error::corrupt(
-                    "passing on the root file system image",
-                    message,
-                ))
-            }
-            _ => Ok(written.len),
-        }
+        self.root_hash.get_or_init(|| written.root_hash);
+        Ok(written.len)
     }
 
     /// The root hash, for the files that wait for it.
@@ -75,32 +69,36 @@ impl HashTree {
     }
 }
 
-/// A squashfs without the hash tree that is behind it, and the root hash of that, if one is.
+/// What is passed on of a root file system image of other media, and its hash tree: the tree that is behind a squashfs goes along as it is,
+/// where it is of our kind and one is wanted.
+///
+/// Nothing is verified on the way, which would take longer than the rest: a damaged image stays one that its root hash does not fit, so that
+/// the kernel refuses what is damaged, and `liveos check` names it.
 ///
 /// # Errors
 ///
 /// What reading answers.
-pub(super) fn without_tree(image: Content) -> Result<(Content, Option<RootHash>)> {
+pub(super) fn passed_on(image: Content, wanted: HashTree) -> Result<(Content, HashTree)> {
     let Some(len) = squashfs::image_len(&image)? else {
-        return Ok((image, None));
+        return Ok((image, wanted));
     };
     let source: Arc<dyn ReadAt> = Arc::new(image.clone());
     // One that is damaged, or of another kind, is passed on as what it is: bytes behind the image.
     let Ok(Some(tree)) = Tree::open(Arc::clone(&source), len) else {
-        return Ok((image, None));
+        return Ok((image, wanted));
+    };
+    let (len, hash_tree) = if wanted.is_wanted && !tree.has_salt() {
+        (tree.end(), HashTree::passed_on(tree.root_hash()?))
+    } else {
+        (tree.blocks().saturating_mul(verity::BLOCK), wanted)
     };
     let offset = 0;
-    let data = Content::new([Piece::Range {
+    let image = Content::new([Piece::Range {
         source,
         offset,
-        len: tree.blocks().saturating_mul(verity::BLOCK),
+        len,
     }])?;
-    let root_hash = if tree.has_salt() {
-        None
-    } else {
-        Some(tree.root_hash()?)
-    };
-    Ok((data, root_hash))
+    Ok((image, hash_tree))
 }
 
 #[cfg(test)]
@@ -135,35 +133,32 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_is_taken_off_and_made_again_and_must_be_the_same() {
+    fn a_tree_goes_along_with_its_image_as_it_is_or_is_taken_off() {
         let first = HashTree::new(true);
-        let mut bytes = written(&first);
-        let (image, root_hash) = without_tree(Content::from_bytes(bytes.as_slice())).unwrap();
-        assert_eq!(image.len(), 8192);
-        assert_eq!(
-            root_hash.unwrap().to_string(),
-            first.pending().unwrap().text
-        );
-        let again = |image: &Content, root_hash| {
-            let tree = HashTree::new(true).expecting(root_hash);
-            let target = MemoryTarget::new();
-            tree.write(&target, &|out| {
-                out.write_all_at(&image.read_all(8192)?, 0).map(|()| 8192)
-            })
+        let bytes = written(&first);
+        let image = || Content::from_bytes(bytes.as_slice());
+        let (kept, tree) = passed_on(image(), HashTree::new(true)).unwrap();
+        assert_eq!(kept.len(), bytes.len() as u64);
+        assert_eq!(tree.pending(), first.pending());
+        assert_eq!(tree.len_with(kept.len()), kept.len());
+        let target = MemoryTarget::new();
+        let copy = |out: &dyn WriteAt| {
+            let bytes = kept.read_all(1 << 20)?;
+            out.write_all_at(&bytes, 0).map(|()| bytes.len() as u64)
         };
-        again(&image, root_hash).unwrap();
-        bytes[5000] ^= 1;
-        let (image, root_hash) = without_tree(Content::from_bytes(bytes.as_slice())).unwrap();
-        let error = again(&image, root_hash).unwrap_err();
-        assert_eq!(error.kind(), block::Kind::Corrupt);
+        tree.write(&target, &copy).unwrap();
+        assert!(target.into_bytes() == bytes);
+        let (without, tree) = passed_on(image(), HashTree::new(false)).unwrap();
+        assert_eq!((without.len(), tree.pending()), (8192, None));
     }
 
     #[test]
-    fn what_has_no_tree_is_passed_on_as_it_is() {
+    fn what_has_no_tree_gets_one_where_that_is_wanted() {
         let bytes = written(&HashTree::new(false));
-        let (image, root_hash) = without_tree(Content::from_bytes(bytes)).unwrap();
-        assert_eq!((image.len(), root_hash), (8192, None));
-        let (image, root_hash) = without_tree(Content::from_bytes(*b"no squashfs")).unwrap();
-        assert_eq!((image.len(), root_hash), (11, None));
+        let (image, tree) = passed_on(Content::from_bytes(bytes), HashTree::new(true)).unwrap();
+        assert_eq!((image.len(), tree.len_with(8192)), (8192, 4 * 4096));
+        let other = Content::from_bytes(*b"no squashfs");
+        let (image, _) = passed_on(other, HashTree::new(true)).unwrap();
+        assert_eq!(image.len(), 11);
     }
 }

@@ -12,7 +12,7 @@ use media::pending::Pending;
 use payload::full_os;
 
 pub(crate) use hash_tree::HashTree;
-use hash_tree::without_tree;
+use hash_tree::passed_on;
 
 /// A root file system image that is compressed straight into its place, with a hash tree behind it where that is wanted.
 #[derive(Debug)]
@@ -99,23 +99,22 @@ pub(crate) struct PassedOn {
 }
 
 impl PassedOn {
-    /// The payload that `initramfs` wants. Of a root file system image, what is behind the file system itself goes: an earlier hash tree
-    /// is made anew, and must come out the same.
+    /// The payload that `initramfs` wants. A root file system image has its hash tree along with it, or loses it where none is wanted.
     ///
     /// # Errors
     ///
     /// What reading it answers.
     pub(crate) fn new(initramfs: InitramfsPlan, content: Content, tree: HashTree) -> Result<Self> {
-        let (path, (content, root_hash)) = match initramfs {
+        let (path, (content, tree)) = match initramfs {
             InitramfsPlan::Bootstrap { .. } => {
-                (contract::media::ROOT_IMAGE, without_tree(content)?)
+                (contract::media::ROOT_IMAGE, passed_on(content, tree)?)
             }
-            InitramfsPlan::FullOs => (contract::media::FULL_OS_INITRAMFS, (content, None)),
+            InitramfsPlan::FullOs => (contract::media::FULL_OS_INITRAMFS, (content, tree)),
         };
         Ok(Self {
             path,
             content,
-            tree: tree.expecting(root_hash),
+            tree,
         })
     }
 }
