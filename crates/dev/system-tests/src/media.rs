@@ -1,11 +1,13 @@
-//! ISOs that are made once for a program and a disk, and what is on them.
+//! ISOs that are made once for a program and a disk, what is on them, and the way in which a boot of them stops.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use contract::failure::Code;
 use sha2::{Digest, Sha256};
-use testkit::guest::PATIENT_KERNEL;
+use testkit::guest::{BOOT, COMMAND, Guest, PATIENT_KERNEL};
 use testkit::{fixture, tools};
+use vm::Machine;
 
 use crate::builds;
 
@@ -105,4 +107,17 @@ pub fn place(iso: &Path, path: &str) -> Result<(u64, u64)> {
         [first, _, len] => Ok((first * 2048, len)),
         _ => anyhow::bail!("xorriso says {report:?}"),
     }
+}
+
+/// Starts `machine` and waits for the refusal with `code`; it must come before anything of the system runs.
+///
+/// # Errors
+///
+/// Where the machine boots, ends in another way, or says nothing in time.
+pub fn stops(machine: &Machine, code: Code) -> Result<()> {
+    let mut guest = Guest::start(machine)?;
+    let refusal = format!("liveos-init: {}", code.code);
+    let (which, text) = guest.expect_any(&["CHECKS BEGIN", &refusal], BOOT)?;
+    ensure!(which == 1, "it booted: {text}");
+    guest.expect(code.advice, COMMAND).map(drop)
 }

@@ -4,8 +4,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use contract::failure::{Code, MEDIUM_DAMAGED, MEDIUM_NOT_FOUND, NO_ROOT_IMAGE, ROOT_UNKNOWN};
-use system_tests::media::{FOR_BOOTS, extract, iso, names, place};
+use contract::failure::{MEDIUM_DAMAGED, MEDIUM_NOT_FOUND, NO_ROOT_IMAGE, ROOT_UNKNOWN};
+use system_tests::media::{FOR_BOOTS, extract, iso, names, place, stops};
 use testkit::fixture::{self, Kernels, TestSystem};
 use testkit::guest::{self, BOOT, COMMAND, Guest, PATIENT_KERNEL};
 use testkit::tools;
@@ -153,15 +153,6 @@ fn ref_media_with_one_changed_byte_do_not_pass_the_media_check() {
         media.path = changed;
     }
     stops(&machine, MEDIUM_DAMAGED).unwrap();
-}
-
-/// Starts `machine` and waits for the refusal with `code`; it must come before anything of the system runs.
-fn stops(machine: &Machine, code: Code) -> Result<()> {
-    let mut guest = Guest::start(machine)?;
-    let refusal = format!("liveos-init: {}", code.code);
-    let (which, text) = guest.expect_any(&["CHECKS BEGIN", &refusal], BOOT)?;
-    ensure!(which == 1, "it booted: {text}");
-    guest.expect(code.advice, COMMAND).map(drop)
 }
 
 #[test]

@@ -6,10 +6,10 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use contract::failure::{Code, VERITY_DAMAGED, VERITY_MISMATCH, VERITY_NO_TREE};
+use contract::failure::{VERITY_DAMAGED, VERITY_MISMATCH, VERITY_NO_TREE};
 use sha2::{Digest as _, Sha256};
 use system_tests::builds::{self, Refusal, liveos};
-use system_tests::media::{FOR_BOOTS, extract, names, place};
+use system_tests::media::{FOR_BOOTS, extract, names, place, stops};
 use testkit::fixture::{self, TestSystem};
 use testkit::guest::{self, BOOT, COMMAND, Guest, PATIENT_KERNEL};
 use testkit::tools;
@@ -165,15 +165,6 @@ fn checks(machine: &Machine) -> Result<()> {
         "{report}"
     );
     guest.wait_for_end(COMMAND).map(drop)
-}
-
-/// Waits for the refusal with `code`; it must come before anything of the system runs.
-fn stops(machine: &Machine, code: Code) -> Result<()> {
-    let mut guest = Guest::start(machine)?;
-    let refusal = format!("liveos-init: {}", code.code);
-    let (which, text) = guest.expect_any(&["CHECKS BEGIN", &refusal], BOOT)?;
-    ensure!(which == 1, "it booted: {text}");
-    guest.expect(code.advice, COMMAND).map(drop)
 }
 
 #[test]
